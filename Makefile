@@ -1,0 +1,63 @@
+# Two commands matter: `make demo` and `make test`. `make help` lists all of them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PACKAGES := schemas halo hub services sandbox cli
+RUNTIME := $(VENV)/.runtime
+DEV := $(VENV)/.dev
+TESTED := tests benchmarks tools
+
+.PHONY: help demo test lint fmt features bench soak lock
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(RUNTIME) ## Run the whole hub on this machine and publish a day of quotes (ARGS=--stay leaves it running)
+	@$(BIN)/hub demo $(ARGS)
+
+test: $(DEV) ## Run every test, on a real Kafka and a real PostgreSQL (ARGS= goes to pytest)
+	@tools/bootstrap.sh system
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(DEV) ## Check style, types, imports and dependencies
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m pip check
+	$(BIN)/python -m tools.audit
+
+fmt: $(DEV) ## Format the code and fix what can be fixed
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+features: $(DEV) ## Show which rows of docs/features.md are proven (runs the tests if the last report is stale)
+	@$(BIN)/python -m tools.features --fresh || { tools/bootstrap.sh system && $(BIN)/python -m pytest -q; true; }
+	@$(BIN)/python -m tools.features
+
+bench: $(DEV) ## Measure the hub beside its baselines
+	@tools/bootstrap.sh system
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+soak: ## Random kills for MINUTES= with SEED= (not part of this release)
+	@echo "make soak: there is no soak in this release; nothing was run (MINUTES=$(MINUTES) SEED=$(SEED))." >&2
+	@echo "The crash matrix and the fault tests run in: make test" >&2
+	@exit 2
+
+lock: $(DEV) ## Resolve pyproject.toml into requirements/*.txt again
+	@tools/lock.sh $(BIN)/uv $(ARGS)
+
+$(RUNTIME): tools/bootstrap.sh pyproject.toml requirements/build.txt requirements/runtime.txt $(wildcard $(PACKAGES:%=%/__init__.py))
+	@tools/bootstrap.sh venv $(VENV)
+	@echo "setting up $(VENV)"
+	@$(PIP_INSTALL) --require-hashes -r requirements/build.txt -r requirements/runtime.txt
+	@$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(DEV): $(RUNTIME) requirements/dev.txt
+	@$(PIP_INSTALL) --require-hashes -r requirements/dev.txt
+	@touch $@
