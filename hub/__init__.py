@@ -1,0 +1,1 @@
+"""What the services share: settings, bus, store, tenants and rules, telemetry."""

@@ -1,0 +1,76 @@
+"""Free loopback ports, and child processes that end with their parent and are stopped by pid.
+
+A server that a test run starts must not outlive it, even when the run is killed: on Linux the kernel is asked
+(PR_SET_PDEATHSIG) to kill the child when its parent ends.
+"""
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1
+
+
+def free_port() -> int:
+    """Return a TCP port that is free on 127.0.0.1 now; another process may still take it before use."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def spawn(
+    command: Sequence[str], *, log: Path, detached: bool, cwd: Path | None = None
+) -> subprocess.Popen[bytes]:
+    """Start `command` with its output appended to `log`; unless `detached`, it dies with this process."""
+    with log.open("ab") as sink:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            cwd=cwd,
+            start_new_session=True,
+            preexec_fn=None if detached or sys.platform != "linux" else _die_with_parent,  # noqa: PLW1509
+        )
+
+
+def is_running(pid: int) -> bool:
+    """Tell whether `pid` runs; a zombie does not count."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
+
+
+def stop_pid(pid: int, *, with_signal: signal.Signals = signal.SIGTERM, timeout_s: float = 20.0) -> None:
+    """Signal `pid` and return when it has ended; SIGKILL after `timeout_s`."""
+    try:
+        os.kill(pid, with_signal)
+    except ProcessLookupError:
+        return
+    deadline = time.monotonic() + timeout_s
+    while is_running(pid):
+        if time.monotonic() > deadline:
+            os.kill(pid, signal.SIGKILL)
+            deadline = time.monotonic() + timeout_s
+        time.sleep(0.02)
+
+
+def tail(log: Path, lines: int = 25) -> str:
+    """Return the last lines of a log, for an error message."""
+    try:
+        return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
+    except FileNotFoundError:
+        return "(no log)"
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
