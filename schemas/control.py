@@ -1,0 +1,87 @@
+"""The control topic: accepted settings, syncs, connection tests, decisions and every operator action."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from schemas.base import Id, OwnData
+from schemas.targets import Kind, Target
+
+CatalogueKind = Literal[
+    "client",
+    "user",
+    "item",
+    "agent",
+    "asset_group",
+    "billing_period",
+    "currency",
+    "quote_status",
+    "status",
+    "supplier",
+    "tax",
+    "ticket_type",
+]
+LookupBy = Literal["external_link", "field"]
+
+
+class SettingsChanged(OwnData, frozen=True, kw_only=True):
+    """A tenant file that was accepted: its place in the tenant's history, its hash, and its whole normalised text (JSON, secrets by reference)."""
+
+    sequence: int
+    hash: str
+    text: str
+
+
+class SyncRequested(OwnData, frozen=True, kw_only=True):
+    """Read Halo again: these kinds (all when empty). `by` names who asked."""
+
+    by: str
+    kinds: tuple[CatalogueKind, ...] = ()
+
+
+class Check(OwnData, frozen=True, kw_only=True):
+    """One line of a connection test."""
+
+    name: Id
+    verdict: Literal["ok", "warning", "failed", "unknown"]
+    detail: str = ""
+    fix: str | None = None
+
+
+class Proof(OwnData, frozen=True, kw_only=True):
+    """What a tenant's Halo was seen to do for one kind: our key, written with a record, was found again.
+
+    `by` is the look-up that found it, `lag_s` how long it took to show (an upper bound).
+    """
+
+    kind: Kind
+    by: LookupBy
+    ok: bool
+    lag_s: float = 0.0
+
+
+class ConnectionTested(OwnData, frozen=True, kw_only=True):
+    """The result of `hub tenant check`. Proofs hold for `instance` until a later test says otherwise."""
+
+    instance: Id
+    ok: bool
+    checks: tuple[Check, ...] = ()
+    proofs: tuple[Proof, ...] = ()
+
+
+class DecisionRequested(OwnData, frozen=True, kw_only=True):
+    """A question that only a person can answer; the command of `target` waits for it."""
+
+    target: Target
+    question: Id
+    message: str
+    choices: tuple[str, ...] = ()
+
+
+class RedriveRequested(OwnData, frozen=True, kw_only=True):
+    """Someone asked for a dead letter to be run again. The id of this event is the cause of the new commands."""
+
+    dead_letter_id: Id
+    by: str
+    origin: str
+    event_id: str | None = None

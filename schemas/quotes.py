@@ -1,0 +1,164 @@
+"""The quote family of source events: `quote.published`, `quote.updated`, `quote.status_changed`.
+
+A published or updated quote carries the whole document; a status change carries the status alone. Money is in
+the document's currency; unit prices are before discount and without tax.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from schemas.base import MAX_LINES, CurrencyCode, HaloId, Id, LongText, Name, SourceData, Text
+
+
+class Address(SourceData, frozen=True, kw_only=True):
+    """A postal address in the producer's own fields; the tenant's `addresses` table says which Halo line each fills."""
+
+    street: Text | None = None
+    apartment: Text | None = None
+    city: Text | None = None
+    county: Text | None = None
+    postcode: Text | None = None
+    region: Text | None = None
+    country: Text | None = None
+    custom: dict[str, Text] = {}
+
+
+class Customer(SourceData, frozen=True, kw_only=True):
+    """Whom the quote is for. `halo_id` is the Halo client when the producer picked it from Halo."""
+
+    name: Name
+    id: Id | None = None
+    halo_id: HaloId | None = None
+    phone: Text | None = None
+    website: Text | None = None
+    site: Name | None = None
+    address: Address | None = None
+
+
+class Contact(SourceData, frozen=True, kw_only=True):
+    """The person the quote was prepared for. `halo_id` is the Halo user when picked from Halo."""
+
+    name: Name
+    id: Id | None = None
+    halo_id: HaloId | None = None
+    first_name: Text | None = None
+    last_name: Text | None = None
+    email: Text | None = None
+    phone: Text | None = None
+    title: Text | None = None
+
+
+class Person(SourceData, frozen=True, kw_only=True):
+    """A user of the producer: who prepared the quote, or whose customer it is."""
+
+    username: Name
+    name: Text | None = None
+    email: Text | None = None
+
+
+class OpportunityLink(SourceData, frozen=True, kw_only=True):
+    """The Halo opportunity that the quote belongs under: an existing one by id, else the quote's own."""
+
+    halo_id: HaloId | None = None
+    type: Text | None = None
+
+
+class Product(SourceData, frozen=True, kw_only=True):
+    """What a line sells. `halo_id` is the Halo item when the producer took the product from Halo."""
+
+    name: Name
+    id: Id | None = None
+    halo_id: HaloId | None = None
+    manufacturer_part_number: Text | None = None
+    description: LongText | None = None
+    category: Text | None = None
+    item_type: Text | None = None
+    custom: dict[str, Text] = {}
+
+
+class LineDiscount(SourceData, frozen=True, kw_only=True):
+    """A discount on one line: `percent` of its price, or an `amount` off the line's whole price; never both."""
+
+    percent: Annotated[Decimal, Meta()] | None = None
+    amount: Decimal | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (self.percent is None) == (self.amount is None):
+            raise ValueError("a discount has exactly one of `percent` and `amount`")
+        if self.percent is not None and not 0 <= self.percent <= 100:
+            raise ValueError("`percent` is between 0 and 100")
+
+
+class Supplier(SourceData, frozen=True, kw_only=True):
+    name: Name
+    sku: Text | None = None
+
+
+class Line(SourceData, frozen=True, kw_only=True):
+    """One line of the quote. `frequency` is the producer's word for how often it recurs; none is one-time."""
+
+    id: Id
+    product: Product
+    quantity: Decimal
+    price: Decimal
+    description: LongText | None = None
+    cost: Decimal | None = None
+    discount: LineDiscount | None = None
+    tax: Decimal | None = None
+    frequency: Text | None = None
+    supplier: Supplier | None = None
+
+
+class Tax(SourceData, frozen=True, kw_only=True):
+    """One tax on the document: `calculator` names what computed it (a tenant may refuse some calculators)."""
+
+    name: Name
+    amount: Decimal
+    rate: Decimal | None = None
+    calculator: Text | None = None
+
+
+class Quote(SourceData, frozen=True, kw_only=True):
+    """The whole quote, as `quote.published` and `quote.updated` carry it."""
+
+    title: Name
+    customer: Customer
+    lines: Annotated[tuple[Line, ...], Meta(max_length=MAX_LINES)]
+    number: Text | None = None
+    commercial_revision: int | None = None
+    status: Text | None = None
+    currency: CurrencyCode | None = None
+    date: dt.date | None = None
+    expiry_date: dt.date | None = None
+    contact: Contact | None = None
+    prepared_by: Person | None = None
+    sales_rep: Person | None = None
+    opportunity: OpportunityLink | None = None
+    discount: LineDiscount | None = None
+    taxes: Annotated[tuple[Tax, ...], Meta(max_length=50)] = ()
+    note: LongText | None = None
+    custom: dict[str, Text] = {}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        seen: set[str] = set()
+        for line in self.lines:
+            if line.id in seen:
+                raise ValueError(f"two lines have the id {line.id!r}; a line's id is unique in its quote")
+            seen.add(line.id)
+
+
+class QuoteStatus(SourceData, frozen=True, kw_only=True):
+    """What `quote.status_changed` carries: the new status in the producer's word, and why."""
+
+    status: Name
+    reason: LongText | None = None
+
+
+QuoteEventType = Literal["quote.published.v1", "quote.updated.v1", "quote.status_changed.v1"]

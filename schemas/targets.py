@@ -1,0 +1,80 @@
+"""Targets: the records in Halo that the hub answers for, and what is known of each.
+
+A target is (tenant, Halo instance, source, kind, source id, scope). Coalescing, ordering, intents and our key
+in Halo go by it alone: never by a revision, a rule or an event.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Literal
+
+from schemas.base import HaloId, Id, OwnData, TenantName
+
+Kind = Literal["client", "site", "user", "item", "opportunity", "quote"]
+KINDS: tuple[Kind, ...] = ("client", "site", "user", "item", "opportunity", "quote")
+
+OUR_KEY_LENGTH = 32
+
+
+class Target(OwnData, order=True, frozen=True, kw_only=True):
+    """The identity of one Halo record at its source. `instance` is the host of the tenant's Halo."""
+
+    tenant: TenantName
+    instance: Id
+    source: Id
+    kind: Kind
+    id: Id
+    scope: str = ""
+
+    @property
+    def key(self) -> str:
+        """One line of text that names the target uniquely; the key on `hub.targets.v1` and in the store."""
+        parts = (self.tenant, self.instance, self.source, self.kind, self.id, self.scope)
+        return "/".join(part.replace("%", "%25").replace("/", "%2F") for part in parts)
+
+
+def our_key(target: Target, part: str = "") -> str:
+    """The text that marks a record (or, with `part`, one of its lines) as this target's inside Halo.
+
+    A hash of the target alone, so that each revision and each retry of one source entity carries the same mark.
+    """
+    digest = hashlib.sha256(f"{target.key}\n{part}".encode()).hexdigest()
+    return f"hub-{digest[: OUR_KEY_LENGTH - 4]}"
+
+
+class Intent(OwnData, frozen=True, kw_only=True):
+    """A write to Halo that may have happened: stored before the request, gone when it has settled.
+
+    `sent_at` is the store's clock, in seconds since the epoch, before the request left; `state_hash` is the
+    desired state that was sent, so that a later reader can tell whether Halo already has the newest one.
+    """
+
+    command_id: str
+    operation: Literal["create", "update"]
+    epoch: int
+    sent_at: float
+    state_hash: str
+
+
+class TargetState(OwnData, frozen=True, kw_only=True):
+    """A target's row: what Halo holds for it and how far its history has settled.
+
+    `children` maps our part keys (`site`, `user`, `line:<id>`) to Halo ids inside the record. `groups` holds the
+    hash of each field group as last settled. `answered_hash` is the hash of the state as Halo answered it.
+    `look_first` demands a look-up before the next create. `version` rises with each change of the row.
+    """
+
+    target: Target
+    version: int = 0
+    halo_id: HaloId | None = None
+    children: dict[str, int] = {}
+    seq: tuple[int, ...] = ()
+    state_hash: str | None = None
+    groups: dict[str, str] = {}
+    answered_hash: str | None = None
+    intent: Intent | None = None
+    look_first: bool = False
+    generation: int = 0
+    last_command_id: str | None = None
+    last_outcome: bytes | None = None
