@@ -4,7 +4,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar, cast
+from typing import TypeVar
 
 T = TypeVar("T")
 
@@ -25,7 +25,7 @@ async def eventually(
         value: T | None = None
         try:
             result = check()
-            value = await result if inspect.isawaitable(result) else cast(T, result)
+            value = await result if inspect.isawaitable(result) else result
         except AssertionError as not_yet:
             failure = not_yet
         if value:

@@ -1,7 +1,7 @@
 """A real PostgreSQL in a temporary directory on a free loopback port, with durability off, for tests.
 
-`HUB_STORE_URL` (a postgresql URL whose role may create databases) names a server to use instead. Under root the
-server runs as the system user `postgres`, since PostgreSQL refuses to run as root.
+`HUB_STORE_URL` (a postgresql URL whose role may create databases) names a server to use instead. Under root
+the server runs as the system user `postgres`, since PostgreSQL refuses to run as root.
 
     python -m tests.support.postgres start --dir DIR     # starts in the background, prints a database URL
     python -m tests.support.postgres stop --dir DIR
