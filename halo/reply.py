@@ -1,0 +1,43 @@
+"""What one request to Halo came to, with the lines that an audit needs."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from halo.outcomes import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class RequestLine:
+    """One data request as sent: query redacted, no bodies. `status` is None without an answer."""
+
+    method: str
+    path: str
+    status: int | None
+    duration_ms: int
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The end of one request.
+
+    `status` is None when no data answer came; together with UNAUTHORISED it means that the token itself was
+    refused. `body` is Halo's JSON (floats as Decimal), `text` the error in Halo's or the network's words,
+    free of secrets, empty when all is well. `lines` has one entry for each data request that was sent, a
+    retry after 401 included.
+    """
+
+    outcome: Outcome
+    status: int | None
+    body: Any = field(default=None, repr=False)
+    text: str = ""
+    retry_after_s: float | None = None
+    lines: tuple[RequestLine, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        return self.outcome is Outcome.APPLIED
+
+    @property
+    def not_found(self) -> bool:
+        return self.status == 404
