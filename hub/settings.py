@@ -1,0 +1,89 @@
+"""What one process is told from outside, read once at its entry point from `HUB_*` variables.
+
+A tenant's own settings (its Halo, budget, rules) are not here: they come from its tenant file.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER", "GSSAPI"]
+Port = Annotated[int, Field(ge=0, le=65535)]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+def _absolute(path: Path) -> Path:
+    return path.expanduser().absolute()
+
+
+Place = Annotated[Path, AfterValidator(_absolute)]
+
+
+class Settings(BaseSettings):
+    """The process's settings. Frozen; values that may hold a secret show in no repr and in no `summary()`.
+
+    `cluster` names the Kafka cluster in stored positions: two clusters must never share a name. `settle_s` is how
+    long a write to Halo may still take effect after it was sent; it must exceed Halo's own gateway limit plus the
+    lag of its search. `request_timeout_s` is the total time of one exchange with Halo.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="HUB_", frozen=True, extra="ignore")
+
+    bootstrap_servers: str = "localhost:9092"
+    cluster: str = "main"
+    kafka_security_protocol: SecurityProtocol = "PLAINTEXT"
+    kafka_sasl_mechanism: SaslMechanism | None = None
+    kafka_sasl_username: str | None = None
+    kafka_sasl_password: SecretStr | None = None
+    kafka_ssl_cafile: Place | None = None
+    kafka_ssl_certfile: Place | None = None
+    kafka_ssl_keyfile: Place | None = None
+    publish_timeout_s: Seconds = 10.0
+
+    store_url: str = Field(default="sqlite+aiosqlite:///hub.db", repr=False)
+
+    tenants_dir: Place = Path("tenants")
+    producers_file: Place = Path("producers.yaml")
+
+    http_host: str = "127.0.0.1"
+    http_port: Port = 8080
+    health_host: str = "127.0.0.1"
+    health_port: Port = 8081
+    max_body_bytes: int = Field(default=1024 * 1024, ge=1024)
+    max_batch_events: int = Field(default=500, ge=1)
+    body_timeout_s: Seconds = 30.0
+
+    settle_s: float = Field(default=180.0, ge=0)
+    lease_ttl_s: Seconds = 15.0
+    request_timeout_s: Seconds = 30.0
+    drain_s: Seconds = 20.0
+    reference_read_every_s: Seconds = 3600.0
+    full_read_every_s: Seconds = 86400.0
+
+    log_level: LogLevel = "INFO"
+
+    def summary(self) -> dict[str, Any]:
+        """What a service logs when it starts: every setting, where a secret is only said to be there or not."""
+        shown: dict[str, Any] = {}
+        for name, value in self:
+            if name == "kafka_sasl_password":
+                shown[f"{name}_configured"] = value is not None
+            elif name == "store_url":
+                shown["store"] = _place_of(self.store_url)
+                shown["store_url_configured"] = "store_url" in self.model_fields_set
+            else:
+                shown[name] = str(value) if isinstance(value, Path) else value
+        return shown
+
+
+def _place_of(url: str) -> str:
+    """The URL without user, password and query."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme}://{host}{port}{parts.path}"
