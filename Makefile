@@ -9,7 +9,6 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PACKAGES := schemas halo hub services sandbox cli
 RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
-TESTED := tests benchmarks tools
 
 .PHONY: help demo test lint fmt features bench soak lock
 
@@ -20,7 +19,7 @@ demo: $(RUNTIME) ## Run the whole hub on this machine and publish a day of quote
 	@$(BIN)/hub demo $(ARGS)
 
 test: $(DEV) ## Run every test, on a real Kafka and a real PostgreSQL (ARGS= goes to pytest)
-	@tools/bootstrap.sh system
+	@tools/bootstrap.sh system $(BIN)/python
 	@$(BIN)/python -m pytest $(ARGS)
 
 lint: $(DEV) ## Check style, types, imports and dependencies
@@ -36,11 +35,11 @@ fmt: $(DEV) ## Format the code and fix what can be fixed
 	$(BIN)/ruff format .
 
 features: $(DEV) ## Show which rows of docs/features.md are proven (runs the tests if the last report is stale)
-	@$(BIN)/python -m tools.features --fresh || { tools/bootstrap.sh system && $(BIN)/python -m pytest -q; true; }
+	@$(BIN)/python -m tools.features --fresh || { tools/bootstrap.sh system $(BIN)/python && $(BIN)/python -m pytest -q; true; }
 	@$(BIN)/python -m tools.features
 
 bench: $(DEV) ## Measure the hub beside its baselines
-	@tools/bootstrap.sh system
+	@tools/bootstrap.sh system $(BIN)/python
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 soak: ## Random kills for MINUTES= with SEED= (not part of this release)

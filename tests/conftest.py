@@ -21,8 +21,10 @@ def kafka() -> Iterator[KafkaServer]:
     """A real Kafka, one for the whole run: tests keep apart by their own topics and groups."""
     from tests.support.kafka import KafkaServer
 
-    with KafkaServer() as server:
-        yield server
+    server = KafkaServer()
+    server.start()
+    yield server
+    server.stop()
 
 
 @pytest.fixture(scope="session")
@@ -30,8 +32,10 @@ def postgres() -> Iterator[PostgresServer]:
     """A real PostgreSQL, one for the whole run: tests keep apart by their own databases."""
     from tests.support.postgres import PostgresServer
 
-    with PostgresServer() as server:
-        yield server
+    server = PostgresServer()
+    server.start()
+    yield server
+    server.stop()
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

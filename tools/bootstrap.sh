@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Sets up what the Makefile needs on a fresh machine, or stops with the exact command to run.
-#   bootstrap.sh venv DIR   a virtual environment with pip, on Python 3.11 or newer
-#   bootstrap.sh system     Java 17+, Maven and PostgreSQL, for the tests' real Kafka and PostgreSQL
+#   bootstrap.sh venv DIR        a virtual environment with pip, on Python 3.11 or newer
+#   bootstrap.sh system PYTHON   Java 17+, Maven, Kafka's jars and PostgreSQL, for the tests' real servers;
+#                                KAFKA_BOOTSTRAP_SERVERS and HUB_STORE_URL name servers to use instead
 set -euo pipefail
 
 MIN_JAVA=17
@@ -69,30 +70,30 @@ java_is_recent() {
 }
 
 has_postgres() {
+    case "${HUB_STORE_URL:-}" in postgresql*) return ;; esac
     command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null
 }
 
 system_parts() {
-    local missing=()
-    if [ -z "${KAFKA_BOOTSTRAP_SERVERS:-}" ]; then
+    local python=$1 missing=() own_kafka=${KAFKA_BOOTSTRAP_SERVERS:-}
+    if [ -z "$own_kafka" ]; then
         java_is_recent || missing+=(default-jre-headless)
         command -v mvn >/dev/null || missing+=(maven)
     fi
-    if [ -z "${HUB_STORE_URL:-}" ]; then
-        has_postgres || missing+=(postgresql)
-    fi
+    has_postgres || missing+=(postgresql)
     if [ "${#missing[@]}" -gt 0 ]; then
         apt_install "${missing[@]}"
     fi
-    if [ -z "${KAFKA_BOOTSTRAP_SERVERS:-}" ]; then
+    if [ -z "$own_kafka" ]; then
         # An older release's default Java may be too old; its newer one then goes by name.
         java_is_recent || apt_install "openjdk-$MIN_JAVA-jre-headless"
         java_is_recent || stop "Java $MIN_JAVA or newer must come first on PATH; 'java -version' shows an older one."
+        "$python" -m tests.support.kafka resolve >/dev/null
     fi
 }
 
 case "${1:-}" in
     venv) make_venv "${2:?usage: bootstrap.sh venv DIR}" ;;
-    system) system_parts ;;
-    *) stop "usage: bootstrap.sh venv DIR | system" ;;
+    system) system_parts "${2:?usage: bootstrap.sh system PYTHON}" ;;
+    *) stop "usage: bootstrap.sh venv DIR | system PYTHON" ;;
 esac

@@ -44,7 +44,7 @@ class Report:
     def _check(self, kind: str, mark: pytest.Mark) -> catalogue.Mark:
         id_ = mark.args[0] if len(mark.args) == 1 else None
         if not isinstance(id_, str):
-            raise ValueError(f"@pytest.mark.{kind} takes one id")  # noqa: TRY004 - reported with the other faults
+            raise ValueError(f"@pytest.mark.{kind} takes one id")
         if kind == "feature":
             part = mark.kwargs.get("part")
             if id_ not in self.features:
@@ -69,7 +69,11 @@ class Report:
         """The saved form: one entry for each marked test that ran."""
         return {
             "tests": [
-                {"test": test, "result": self.results.get(test, "none"), "proves": [list(mark) for mark in marks]}
+                {
+                    "test": test,
+                    "result": self.results.get(test, "none"),
+                    "proves": [list(mark) for mark in marks],
+                }
                 for test, marks in sorted(self.marks.items())
             ]
         }
@@ -101,7 +105,9 @@ def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pyte
     (config.rootpath / catalogue.REPORT_FILE).write_text(json.dumps(report.as_json(), indent=1))
     table = catalogue.verdicts(report.features, report.as_json())
     counts = catalogue.count(table)
-    terminalreporter.write_line("features: " + ", ".join(f"{number} {word}" for word, number in counts.items()))
+    terminalreporter.write_line(
+        "features: " + ", ".join(f"{number} {word}" for word, number in counts.items())
+    )
 
 
 def _whole_suite(config: pytest.Config) -> bool:

@@ -1,0 +1,1 @@
+"""What every service tells about itself: log lines without secrets, metrics, health, and a port for them."""

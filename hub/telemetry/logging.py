@@ -1,0 +1,115 @@
+"""One JSON object a line on a stream, for our own events and for the libraries' log records alike."""
+
+import logging
+import sys
+from collections.abc import Mapping
+from typing import Any, Literal, TextIO
+
+import msgspec
+import structlog
+from structlog.typing import EventDict, FilteringBoundLogger, Processor
+
+from hub.telemetry.redaction import Redactor
+
+Level = Literal["debug", "info", "warning", "error"]
+
+# Their INFO lines repeat what ours say better, and httpx's carry whole URLs.
+_QUIET = ("aiokafka", "httpcore", "httpx", "uvicorn.access", "uvicorn.error", "alembic")
+# An outcome that waits for a person is an error; all others are routine.
+_LEVELS: Mapping[str, Level] = {"rejected": "error", "failed": "error", "dead_letter": "error"}
+
+
+def configure_logging(
+    service: str,
+    *,
+    redactor: Redactor,
+    level: Level = "info",
+    stream: TextIO | None = None,
+    console: bool = False,
+) -> None:
+    """Every later log line of the process goes to `stream` (stderr), redacted, with time, level and service.
+
+    `console` asks for readable lines instead of JSON; it is heeded on a terminal only, so that a collector
+    that inherits the setting still gets JSON.
+    """
+    stream = stream or sys.stderr
+    number = logging.getLevelNamesMapping()[level.upper()]
+    readable = console and stream.isatty()
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+        _AddService(service),
+    ]
+    last: list[Processor] = [
+        structlog.processors.StackInfoRenderer(),
+        structlog.processors.format_exc_info,
+        redactor,
+        structlog.dev.ConsoleRenderer(timestamp_key="time") if readable else _render_json,
+    ]
+    structlog.configure(
+        processors=[*shared, *last],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.WriteLoggerFactory(stream),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=number, force=True)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(max(number, logging.WARNING))
+
+
+def outcome_line(
+    log: FilteringBoundLogger,
+    *,
+    stage: str,
+    outcome: str,
+    tenant: str | None,
+    target: str | None,
+    op_id: str,
+    ms: float,
+    attempt: int = 0,
+    halo_status: int | None = None,
+    requests: int = 0,
+    reason: str | None = None,
+    **more: Any,
+) -> None:
+    """Writes the one wide line `message.settled` that tells how a message ended; a stage writes no other.
+
+    `op_id` is the id of the event or command, `requests` counts requests to Halo, `halo_status` is the last
+    answer's, `reason` is a code. `more` may add bounded facts, such as a revision; never a body.
+    """
+    log.log(
+        logging.getLevelNamesMapping()[_LEVELS.get(outcome, "info").upper()],
+        "message.settled",
+        stage=stage,
+        outcome=outcome,
+        tenant=tenant,
+        target=target,
+        op_id=op_id,
+        attempt=attempt,
+        halo_status=halo_status,
+        requests=requests,
+        ms=round(ms, 1),
+        reason=reason,
+        **more,
+    )
+
+
+class _AddService:
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __call__(self, _logger: Any, _method: str, line: EventDict) -> EventDict:
+        line.setdefault("service", self._name)
+        return line
+
+
+def _render_json(_logger: Any, _method: str, line: Any) -> str:
+    return msgspec.json.encode(line, enc_hook=str).decode()
