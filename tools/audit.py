@@ -1,7 +1,7 @@
 """Checks the locks: every package is pinned by hash, and none has a known vulnerability.
 
 The second check asks an advisory service. Where none can be reached, or a mirror answers that holds no
-advisories and so knows not one of the packages, the check says so loudly and only the first one counts. Once a
+advisories and so knows none of the packages, the check says so loudly and only the first one counts. Once a
 service answers, an advisory or a package it could not judge fails the run.
 """
 

@@ -10,8 +10,8 @@ _SENSITIVE_KEY = re.compile(
     r"secret|password|passwd|token|authorization|api_?key|cookie|credential|private_key", re.IGNORECASE
 )
 _CREDENTIALS = re.compile(
-    r"(?P<before>\b(?:Bearer|Basic)\s+|\b(?:client_secret|access_token|refresh_token|password)=)[^\s&\"',;]+",
-    re.IGNORECASE,
+    r"(?P<before>\b(?:[Bb]earer|Basic)\s+)[\w.~+/=-]{8,}"
+    r"|(?P<name>\b(?:client_secret|access_token|refresh_token|password)=)[^\s&\"',;]+"
 )
 _URL_PASSWORD = re.compile(r"(?P<before>\b[a-z][a-z0-9+.-]*://[^\s/:@]*:)[^\s/@]+(?=@)", re.IGNORECASE)
 # A shorter "secret" would blank out ordinary words.
@@ -46,7 +46,7 @@ class Redactor:
         if self._known is not None:
             text = self._known.sub(HIDDEN, text)
         text = _URL_PASSWORD.sub(rf"\g<before>{HIDDEN}", text)
-        return _CREDENTIALS.sub(rf"\g<before>{HIDDEN}", text)
+        return _CREDENTIALS.sub(lambda found: f"{found['before'] or found['name']}{HIDDEN}", text)
 
     def _mapping(self, mapping: Mapping[Any, Any], depth: int) -> dict[Any, Any]:
         return {
