@@ -19,7 +19,15 @@ T = TypeVar("T")
 
 Write = Literal["always", "on_create", "if_present"]
 Lookup = Literal[
-    "agent", "asset_group", "billing_period", "currency", "quote_status", "status", "supplier", "ticket_type"
+    "agent",
+    "asset_group",
+    "billing_period",
+    "currency",
+    "quote_status",
+    "region",
+    "status",
+    "supplier",
+    "ticket_type",
 ]
 MatchBy = Literal["halo_id", "our_key", "sku", "email", "name", "parent_main"]
 
@@ -111,7 +119,7 @@ class SiteAddress(OwnData, frozen=True, kw_only=True):
     line3: Text | UnsetType = UNSET
     line4: Text | UnsetType = UNSET
     postcode: Text | UnsetType = UNSET
-    region: Text | UnsetType = UNSET
+    region: Named | UnsetType = UNSET
     country: Text | UnsetType = UNSET
 
 

@@ -16,6 +16,7 @@ CatalogueKind = Literal[
     "billing_period",
     "currency",
     "quote_status",
+    "region",
     "status",
     "supplier",
     "tax",
