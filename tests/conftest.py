@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tests.support.kafka import KafkaServer
     from tests.support.postgres import PostgresServer
 
-pytest_plugins = ["tests.plugins.features"]
+pytest_plugins = ["pytester", "tests.plugins.features"]
 
 
 @pytest.fixture(scope="session")

@@ -89,7 +89,7 @@ def test_readable_lines_are_for_terminals_only(stream: io.StringIO, readable: bo
 def settle(**changes: Any) -> dict[str, Any]:
     stream = io.StringIO()
     configure_logging("writer", redactor=Redactor(), stream=stream)
-    given = {
+    given: dict[str, Any] = {
         "stage": "writer",
         "outcome": "applied",
         "tenant": "acme",

@@ -48,7 +48,8 @@ def test_secrets_may_become_known_later() -> None:
 
 def test_credentials_are_recognised_by_their_shape() -> None:
     text = Redactor().text(
-        "Authorization: Bearer eyJ.abc.def, Basic dXNlcg== https://u:pw@host/?client_secret=zzz&grant=1 password=p"
+        "Authorization: Bearer eyJ.abc.def, Basic dXNlcg== "
+        "https://u:pw@host/?client_secret=zzz&grant=1 password=p"
     )
 
     assert not re.search(r"eyJ\.abc|dXNlcg|pw@|zzz|=p$", text)
