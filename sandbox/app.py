@@ -1,0 +1,59 @@
+"""Composition root: one ASGI app with every instance and the admin endpoints."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.routing import Mount, Route
+
+from sandbox import fixtures
+from sandbox.admin import Admin, AdminError, on_admin_error
+from sandbox.api import Api
+from sandbox.config import InstanceConfig
+from sandbox.schema import Schema
+from sandbox.state import Clock
+from sandbox.world import World
+
+METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+
+@dataclass(frozen=True)
+class SandboxConfig:
+    """`fixture` is a file that every new instance starts with; None = empty instances."""
+
+    fixture: Path | None = None
+    instance: InstanceConfig = field(default_factory=InstanceConfig)
+    clock: Clock = field(default_factory=Clock)
+
+
+def create_app(config: SandboxConfig) -> Starlette:
+    """The app; it must be served with `server.Protocol`. Raises FixtureError or OSError for the fixture."""
+    schema = Schema.load()
+    fixture = fixtures.read(config.fixture, schema) if config.fixture else None
+    world = World(schema, fixture, config.instance, config.clock)
+    api, admin = Api(world), Admin(world)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        await api.stop()
+
+    tenant = [
+        Route("/api/authinfo", api.authinfo),
+        Route("/auth/token", api.token, methods=["POST"]),
+        Route("/api/{path:path}", api.call, methods=METHODS),
+    ]
+    return Starlette(
+        routes=[
+            Mount("/_sandbox", routes=admin.routes()),
+            *tenant,
+            *(
+                Route("/{instance}" + route.path, route.endpoint, methods=list(route.methods or ()))
+                for route in tenant
+            ),
+        ],
+        lifespan=lifespan,
+        exception_handlers={AdminError: on_admin_error},
+    )

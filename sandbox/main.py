@@ -1,0 +1,59 @@
+"""The command line of the sandbox, and `run` for other commands."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from sandbox.app import SandboxConfig, create_app
+from sandbox.fixtures import FixtureError
+from sandbox.server import server
+
+
+def run(
+    host: str = "127.0.0.1",
+    port: int = 0,
+    *,
+    fixture: Path | None = None,
+    ready_file: Path | None = None,
+    on_ready: Callable[[str], None] | None = None,
+) -> None:
+    """Serves until SIGTERM or SIGINT; port 0 takes a free one; without `fixture` the packaged one is loaded.
+
+    Once it listens its address goes to `ready_file` and to `on_ready` (default: printed).
+    Raises FixtureError, or OSError for a file that cannot be read.
+    """
+
+    def announce(address: str) -> None:
+        (on_ready or print_address)(address)
+        if ready_file is not None:
+            ready_file.write_text(address + "\n", encoding="utf-8")
+
+    with as_file(files("sandbox").joinpath("fixtures/default.yaml")) as packaged:
+        app = create_app(SandboxConfig(fixture=fixture or packaged))
+    server(app, host, port, announce).run()
+
+
+def print_address(address: str) -> None:
+    print(f"sandbox listening on {address}", flush=True)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """0 after a signal, 1 when it could not start, 2 for a bad argument."""
+    parser = argparse.ArgumentParser(
+        prog="python -m sandbox", description="A HaloPSA stand-in for trying rules."
+    )
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8901, help="0 takes a free port")
+    parser.add_argument(
+        "--fixture", type=Path, help="YAML or JSON with the tenant's data (default: a packaged one)"
+    )
+    parser.add_argument("--ready-file", type=Path, help="write the address here once it listens")
+    args = parser.parse_args(argv)
+    try:
+        run(args.host, args.port, fixture=args.fixture, ready_file=args.ready_file)
+    except (FixtureError, OSError) as error:
+        print(f"sandbox: {error}", file=sys.stderr)
+        return 1
+    return 0
