@@ -1,0 +1,223 @@
+"""From a tenant file's bytes to a valid rule set, its normalised text and hash; or every fault of the file at once.
+
+    RulesInvalid    the file can't be used; each fault names the key, the value and what to write instead
+
+Shape alone decides here: whether Halo knows a name is checked once its catalogue is there.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from hub.tenants.model import CONNECTION_KEYS, RuleSet, overlaid
+from schemas.base import OwnData
+from schemas.envelope import Fault
+
+MAX_FILE_BYTES = 256 * 1024
+MAX_DEPTH = 12
+_INTEGER = re.compile(r"^[-+]?[0-9]{1,15}$")
+_PLAIN = {"": None, "~": None, "null": None, "true": True, "false": False}
+_MAX_SHOWN = 60
+
+
+class RulesInvalid(Exception):
+    """The tenant file can't be used; `faults` lists all that is wrong with it."""
+
+    def __init__(self, faults: Iterable[Fault]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("; ".join(f"{fault.at or 'file'}: {fault.problem}" for fault in self.faults))
+
+
+class Accepted(OwnData, frozen=True, kw_only=True):
+    """A valid file: `text` is its content as JSON in a fixed form, which comments and spaces don't change."""
+
+    tenant: str
+    text: str
+    hash: str
+
+
+def accept(source: bytes) -> Accepted:
+    """The normalised text of a tenant file (YAML). Raises RulesInvalid."""
+    rules = _checked(_read(source))
+    text = normalised(rules)
+    return Accepted(tenant=rules.tenant, text=text, hash=hashlib.sha256(text.encode()).hexdigest())
+
+
+def from_text(text: str) -> RuleSet:
+    """The rule set in a normalised text. Raises RulesInvalid when it was written by a newer release."""
+    return _checked(json.loads(text))
+
+
+def normalised(rules: RuleSet) -> str:
+    """What the file says, as JSON: keys in the order of the model, entries of a table in the order of the file."""
+    return json.dumps(
+        rules.model_dump(mode="json", exclude_unset=True), ensure_ascii=False, separators=(",", ":")
+    )
+
+
+def _read(source: bytes) -> dict[str, Any]:
+    if len(source) > MAX_FILE_BYTES:
+        raise RulesInvalid([Fault("", f"is larger than {MAX_FILE_BYTES} bytes")])
+    try:
+        # Events, not nodes: libyaml composes nodes by recursion without a limit, and deep input ends the process.
+        events = yaml.parse(source.decode("utf-8-sig"), Loader=yaml.CSafeLoader)
+        content = _document(events)
+    except UnicodeDecodeError:
+        raise RulesInvalid([Fault("", "is not UTF-8")]) from None
+    except yaml.MarkedYAMLError as error:
+        # The error's own text may quote the line, and with it a secret.
+        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        raise RulesInvalid([Fault("", f"is no YAML: {line}{error.problem}")]) from None
+    except yaml.YAMLError:
+        raise RulesInvalid([Fault("", "is no YAML that a tenant file may hold")]) from None
+    if not isinstance(content, dict):
+        raise RulesInvalid([Fault("", "is no table of settings; it starts with `tenant: <name>`")])
+    return content
+
+
+def _document(events: Iterator[yaml.Event]) -> Any:
+    content: Any = None
+    documents = 0
+    for event in events:
+        if isinstance(event, yaml.DocumentStartEvent):
+            documents += 1
+            if documents > 1:
+                raise RulesInvalid([Fault("", "holds more than one document")])
+        elif isinstance(event, yaml.NodeEvent):
+            content = _value(event, events, "", 0)
+    return content
+
+
+def _value(event: yaml.Event, events: Iterator[yaml.Event], at: str, depth: int) -> Any:
+    """A value by YAML 1.2's core rules: `no` and `08:00` are text, and nothing is given twice."""
+    if depth > MAX_DEPTH:
+        raise RulesInvalid([Fault(at[:_MAX_SHOWN], f"is nested deeper than {MAX_DEPTH} levels")])
+    if isinstance(event, yaml.AliasEvent):
+        raise RulesInvalid([Fault(at, "uses an anchor; write the value out")])
+    if isinstance(event, yaml.ScalarEvent):
+        return _scalar(event)
+    if isinstance(event, yaml.SequenceStartEvent):
+        items: list[Any] = []
+        while not isinstance(item := next(events), yaml.SequenceEndEvent):
+            items.append(_value(item, events, f"{at}.{len(items)}", depth + 1))
+        return items
+    table: dict[str, Any] = {}
+    while not isinstance(key_event := next(events), yaml.MappingEndEvent):
+        if not isinstance(key_event, yaml.ScalarEvent):
+            raise RulesInvalid([Fault(at, "has a key that is no text")])
+        key = str(key_event.value)
+        inner = f"{at}.{key}" if at else key
+        if key in table:
+            raise RulesInvalid([Fault(inner, "is given twice")])
+        table[key] = _value(next(events), events, inner, depth + 1)
+    return table
+
+
+def _scalar(event: yaml.ScalarEvent) -> Any:
+    text = str(event.value)
+    if event.style:
+        return text
+    if text.lower() in _PLAIN:
+        return _PLAIN[text.lower()]
+    return int(text) if _INTEGER.match(text) else text
+
+
+def _checked(content: Any) -> RuleSet:
+    if not isinstance(content, dict):
+        raise RulesInvalid([Fault("", "is no table of settings")])
+    faults = [
+        Fault(switch, "is empty: write `{}` to switch it on, or remove the key")
+        for switch in ("opportunities", "quotes")
+        if switch in content and content[switch] is None
+    ]
+    rules = _validated(content, faults)
+    sources = content.get("sources")
+    for name, override in sources.items() if isinstance(sources, dict) else ():
+        faults += _of_source(str(name), content, override, tuple(faults))
+    if faults or rules is None:
+        raise RulesInvalid(sorted(set(faults)))
+    return rules
+
+
+def _validated(content: dict[str, Any], faults: list[Fault]) -> RuleSet | None:
+    faults += _incomplete(content)
+    try:
+        return RuleSet.model_validate(content)
+    except ValidationError as error:
+        faults += [_fault(part) for part in error.errors(include_url=False)]
+        return None
+
+
+def _incomplete(content: dict[str, Any]) -> Iterator[Fault]:
+    """What a switched-on section needs of the others."""
+    if not isinstance(content.get("quotes"), dict):
+        return
+    if content.get("opportunities") is None:
+        why = "is required when `quotes` is on: a Halo quote lives under an opportunity"
+        yield Fault("opportunities", f"{why}; write `opportunities: {{ticket_type: <name>}}`")
+    items = content.get("items")
+    if not isinstance(items, dict) or items.get("asset_group") is None:
+        yield Fault(
+            "items.asset_group", "is required when `quotes` is on: a new item needs a group of Halo's"
+        )
+
+
+def _of_source(name: str, content: dict[str, Any], override: Any, known: tuple[Fault, ...]) -> list[Fault]:
+    """What is wrong with one producer's overrides, and not with the file already."""
+    at = f"sources.{name}"
+    if not isinstance(override, dict):
+        return [Fault(at, "is no table of settings")]
+    fixed = [
+        Fault(f"{at}.{key}", "belongs to the tenant and can't differ for one producer")
+        for key in CONNECTION_KEYS
+        if key in override
+    ]
+    base = {key: value for key, value in content.items() if key != "sources"}
+    allowed = {key: value for key, value in override.items() if key not in CONNECTION_KEYS}
+    found: list[Fault] = []
+    _validated(overlaid(base, allowed), found)
+    return fixed + [Fault(f"{at}.{fault.at}", fault.problem) for fault in found if fault not in known]
+
+
+def _fault(error: Any) -> Fault:
+    path = [str(part) for part in error["loc"] if part != "[key]"]
+    at = ".".join(path)
+    if error["type"] == "extra_forbidden":
+        return Fault(at, _unknown(path))
+    if error["type"] == "missing":
+        return Fault(at, "is required")
+    problem = str(error["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+    value = error["input"]
+    shown = json.dumps(value, ensure_ascii=False, default=str)
+    if isinstance(value, dict | list) or len(shown) > _MAX_SHOWN or _is_secret(at):
+        return Fault(at, problem)
+    return Fault(at, f"{problem}; it is {shown}")
+
+
+def _is_secret(at: str) -> bool:
+    return any(word in at.lower() for word in ("secret", "password", "url", "server"))
+
+
+def _unknown(path: list[str]) -> str:
+    known = _keys_at(path[:-1])
+    near = difflib.get_close_matches(path[-1], known, n=3, cutoff=0.6)
+    if near:
+        return f"is no setting; did you mean {' or '.join(near)}?"
+    return f"is no setting; here there are {', '.join(known)}"
+
+
+def _keys_at(path: list[str]) -> list[str]:
+    section: type[BaseModel] = RuleSet
+    for part in path:
+        annotation = section.model_fields[part].annotation
+        candidates = [annotation, *get_args(annotation)]
+        section = next(c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel))
+    return sorted(section.model_fields)

@@ -1,0 +1,76 @@
+"""How names compare, and which of Halo's names a rule set mentions.
+
+Names compare without regard to case and to spaces at their ends or doubled inside; a currency also by its code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from schemas.commands import Lookup
+
+if TYPE_CHECKING:
+    from hub.tenants.model import RuleSet
+
+T = TypeVar("T")
+
+
+def folded(name: str) -> str:
+    """The form in which two spellings of one name are equal."""
+    return " ".join(name.split()).casefold()
+
+
+def by_folded_name(table: Mapping[str, T]) -> dict[str, T]:
+    """The table with its keys in the form that they compare in."""
+    return {folded(key): value for key, value in table.items()}
+
+
+class HaloName(NamedTuple):
+    """A name (or id) that the rules expect in Halo: where it is looked up, and the key of the file that says it."""
+
+    lookup: Lookup
+    name: str | int
+    key: str
+
+
+def halo_names(rules: RuleSet) -> list[HaloName]:
+    """Every Halo name of the file, overrides of single sources included; once for each key that mentions it."""
+    found = list(_of_one(rules, ""))
+    for source in rules.sources:
+        found += _of_one(rules.for_source(source), f"sources.{source}.")
+    seen: set[tuple[Lookup, str | int]] = set()
+    kept = []
+    for name in found:
+        # An override repeats what it inherits; only its own names are news.
+        if name.key.startswith("sources.") and (name.lookup, name.name) in seen:
+            continue
+        seen.add((name.lookup, name.name))
+        kept.append(name)
+    return kept
+
+
+def _of_one(rules: RuleSet, prefix: str) -> Iterator[HaloName]:
+    if rules.agents.default is not None:
+        yield HaloName("agent", rules.agents.default, f"{prefix}agents.default")
+    yield from _of_table("agent", rules.agents.map, f"{prefix}agents.map")
+    if rules.items.asset_group is not None:
+        yield HaloName("asset_group", rules.items.asset_group, f"{prefix}items.asset_group")
+    yield from _of_table("asset_group", rules.items.asset_groups, f"{prefix}items.asset_groups")
+    yield from _of_table("billing_period", rules.billing_periods, f"{prefix}billing_periods")
+    if rules.currency is not None:
+        name = rules.currency_table.get(folded(str(rules.currency)), rules.currency)
+        yield HaloName("currency", name, f"{prefix}currency")
+    yield from _of_table("currency", rules.currencies, f"{prefix}currencies")
+    if rules.opportunities is not None:
+        yield HaloName("ticket_type", rules.opportunities.ticket_type, f"{prefix}opportunities.ticket_type")
+        if rules.opportunities.status is not None:
+            yield HaloName("status", rules.opportunities.status, f"{prefix}opportunities.status")
+    if rules.quotes is not None:
+        yield from _of_table("quote_status", rules.quotes.statuses, f"{prefix}quotes.statuses")
+
+
+def _of_table(lookup: Lookup, table: Mapping[str, str | int | None], key: str) -> Iterator[HaloName]:
+    for source_name, name in table.items():
+        if name is not None:
+            yield HaloName(lookup, name, f"{key}.{source_name}")
