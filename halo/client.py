@@ -103,7 +103,7 @@ class HaloClient:
             return reply
         record = _single(reply.body)
         if record is None:
-            return replace(reply, outcome=Outcome.AMBIGUOUS, text="the answer to the write is not one record")
+            return reply.as_ambiguous("the answer to the write is not one record")
         return replace(reply, body=record)
 
     async def delete(self, resource: Resource, record_id: int | str) -> Reply:

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, quote, quote_plus
 from halo.secret import HIDDEN
 
 _SENSITIVE = (
-    r"authorization|client_secret|password|passwd|secret|api_?key|cookie|(?:access|refresh|id)?_?token"
+    r"authorization|client_secret|password|passwd|secret|api[-_]?key|cookie|(?:access|refresh|id)?_?token"
 )
 _SENSITIVE_KEY = re.compile(_SENSITIVE, re.IGNORECASE)
 _KEY_VALUE = re.compile(

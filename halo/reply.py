@@ -1,7 +1,7 @@
 """What one request to Halo came to, with the lines that an audit needs."""
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 from halo.outcomes import Outcome
 
@@ -41,3 +41,8 @@ class Reply:
     @property
     def not_found(self) -> bool:
         return self.status == 404
+
+    def as_ambiguous(self, why: str) -> Self:
+        """The same reply, taken as one that does not tell whether Halo did what was asked."""
+        last = replace(self.lines[-1], outcome=Outcome.AMBIGUOUS)
+        return replace(self, outcome=Outcome.AMBIGUOUS, text=why, lines=(*self.lines[:-1], last))

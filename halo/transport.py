@@ -107,7 +107,9 @@ class HaloTransport:
                 if state is BodyState.JSON
                 else error_text(answer.raw.decode(errors="replace"))
             )
-            text = self._clean("; ".join(filter(None, (problem, said))), token)
+            # A refusal is often empty or a page; only where it leaves a doubt does that matter.
+            parts = (problem, said) if outcome is Outcome.AMBIGUOUS else (said,)
+            text = self._clean("; ".join(filter(None, parts)), token)
         return Reply(outcome, answer.status, body, text, retry_after_s(answer.headers))
 
     def _without_token(self, error: AuthError) -> Reply:
@@ -142,8 +144,8 @@ def _read_body(answer: RawAnswer) -> tuple[BodyState, Any, str]:
     if answer.failure is not None:
         return BodyState.BROKEN, None, f"the answer was cut off ({answer.detail})"
     if not answer.raw.strip():
-        return BodyState.EMPTY, None, ""
+        return BodyState.EMPTY, None, "the answer is empty"
     try:
         return BodyState.JSON, wire.decode(answer.raw), ""
     except ValueError:
-        return BodyState.BROKEN, None, ""
+        return BodyState.BROKEN, None, "the answer is no JSON"

@@ -1,5 +1,6 @@
 """A Halo of a few lines for the client's tests: a token endpoint, a handler for data, a clock, a gate."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -73,7 +74,9 @@ class FakeHalo:
         self.dead: set[str] = set()
         self.http = httpx.AsyncClient(transport=httpx.MockTransport(self._handle))
 
-    def client(self, gate: OpenGate | None = None, *, clock: Clock | None = None, **options: Any) -> HaloClient:
+    def client(
+        self, gate: OpenGate | None = None, *, clock: Clock | None = None, **options: Any
+    ) -> HaloClient:
         settings = options.pop("connection", None) or connection()
         return HaloClient(settings, self.http, gate or OpenGate(), clock=clock or Clock(), **options)
 
@@ -89,8 +92,26 @@ class FakeHalo:
         return answer if isinstance(answer, httpx.Response) else await answer
 
     def _grant(self, request: httpx.Request) -> httpx.Response:
-        body = {"access_token": f"token-{len(self.token_requests)}", "expires_in": 3600, "token_type": "Bearer"}
+        body = {
+            "access_token": f"token-{len(self.token_requests)}",
+            "expires_in": 3600,
+            "token_type": "Bearer",
+        }
         return httpx.Response(200, json=body)
+
+
+class Held:
+    """A handler that says when it was asked and answers when it is released."""
+
+    def __init__(self, answer: httpx.Response) -> None:
+        self.answer = answer
+        self.asked = asyncio.Event()
+        self.release = asyncio.Event()
+
+    async def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.asked.set()
+        await self.release.wait()
+        return self.answer
 
 
 def bearer(request: httpx.Request) -> str:
