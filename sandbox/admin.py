@@ -1,8 +1,8 @@
-"""`/_sandbox/`: how people and tests steer a sandbox. Never counted against a budget, never in the request log.
+"""`/_sandbox/`: how people and tests steer a sandbox; never counted against a budget, never logged.
 
     GET    health
     GET    instances                    names with settings and use of the budget
-    PUT    instances/{name}             create or change; body: settings (?blank=true: without the start fixture)
+    PUT    instances/{name}             create or change; body: settings (?blank=true: no start fixture)
     DELETE instances/{name}             forget a named one; start the default one afresh
     POST   fixtures?instance=           add rows, body: YAML or JSON (?replace=true: drop all rows before)
     GET    state?instance=&resource=    rows as stored, all resources or one
@@ -74,9 +74,8 @@ class Admin:
         return found
 
     async def health(self, _: Request) -> Response:
-        return ok(
-            {"status": "ok", "instances": sorted(self.world.instances), "last_request": self.world.log.last}
-        )
+        names = sorted(self.world.instances)
+        return ok({"status": "ok", "instances": names, "last_request": self.world.log.last})
 
     async def list_instances(self, _: Request) -> Response:
         return ok([self.described(instance) for instance in self.world.instances.values()])
@@ -117,22 +116,15 @@ class Admin:
         store = self.instance(request).store
         wanted = request.query_params.get("resource")
         names = [wanted] if wanted else list(store.tables())
-        rows = {
-            name: [row.values for _, row in sorted(store.table(table_of(name)).items())] for name in names
-        }
-        return ok(rows)
+        tables = {name: sorted(store.table(table_of(name)).items()) for name in names}
+        return ok({name: [row.values for _, row in rows] for name, rows in tables.items()})
 
     async def counts(self, request: Request) -> Response:
         store = self.instance(request).store
         name = request.query_params.get("instance")
-        entries = (
-            entry
-            for entry in self.world.log.since(number(request, "since", 0))
-            if name in {None, entry.instance}
-        )
-        return ok(
-            {"rows": {table: len(store.table(table)) for table in store.tables()}, "requests": tally(entries)}
-        )
+        since = self.world.log.since(number(request, "since", 0))
+        calls = tally(entry for entry in since if name in {None, entry.instance})
+        return ok({"rows": {table: len(store.table(table)) for table in store.tables()}, "requests": calls})
 
     async def requests(self, request: Request) -> Response:
         query = request.query_params
@@ -141,10 +133,10 @@ class Admin:
         except re.error as error:
             raise AdminError(400, f"`path` is no regular expression: {error}") from None
 
+        exact = {name: query[name] for name in ("instance", "kind", "method") if name in query}
+
         def wanted(entry: Entry) -> bool:
-            same = all(
-                query.get(name) in {None, getattr(entry, name)} for name in ("instance", "kind", "method")
-            )
+            same = all(getattr(entry, name) == value for name, value in exact.items())
             return same and path.search(entry.path) is not None
 
         entries = filter(wanted, self.world.log.since(number(request, "since", 0)))

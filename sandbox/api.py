@@ -98,28 +98,27 @@ class Api:
             return finished(entry, apply())
         entry.fault = rule.action
         match rule.action:
-            case "error":
-                return finished(entry, given(rule))
-            case "throttle":
-                return finished(entry, throttled(instance.config.budget, rule.retry_after_s))
-            case "error_after_store":
-                apply()
-                return finished(entry, given(rule))
-            case "store_then_drop":
-                apply()
-                return Dropped()
-            case "drop_then_store":
-                self.later(rule.delay_s, apply)
-                return Dropped()
+            case "error" | "throttle" | "error_after_store":
+                if rule.action == "error_after_store":
+                    apply()
+                limit = rule.action == "throttle"
+                said = throttled(instance.config.budget, rule.retry_after_s) if limit else given(rule)
+                return finished(entry, said)
+            case "store_then_drop" | "drop_then_store" | "hang":
+                self.unanswered(rule, apply)
+                return Hung() if rule.action == "hang" else Dropped()
             case "truncate":
                 whole = finished(entry, apply())
                 return Truncated(whole.body, whole.status_code, dict(whole.headers))
-            case "hang":
-                if rule.apply == "first":
-                    apply()
-                return Hung()
             case "slow":
                 return await slow(request, entry, rule, apply)
+
+    def unanswered(self, rule: FaultRule, apply: Apply) -> None:
+        """Applies a request that gets no answer: now, later or never."""
+        if rule.action == "drop_then_store":
+            self.later(rule.delay_s, apply)
+        elif rule.action == "store_then_drop" or rule.apply == "first":
+            apply()
 
     def later(self, delay_s: float, apply: Apply) -> None:
         async def wait_and_apply() -> None:
@@ -174,21 +173,18 @@ def given(rule: FaultRule) -> Answer:
 def grant(instance: Instance, wanted: auth.TokenRequest) -> Answer:
     ttl_s = instance.config.token_ttl_s
     try:
-        given_ = auth.grant(wanted, instance.config.clients, instance.clock.monotonic_s() + ttl_s)
+        held = auth.grant(wanted, instance.config.clients, instance.clock.monotonic_s() + ttl_s)
     except RefusalError as refusal:
         return refusal.answer
     agent = instance.store.values("Agent", instance.config.agent_id) or {}
-    return auth.token_answer(instance.tokens.issue(given_), given_, ttl_s, agent.get("name", ""))
+    return auth.token_answer(instance.tokens.issue(held), held, ttl_s, agent.get("name", ""))
 
 
 def authorise(instance: Instance, request: Request, path: str) -> None:
     """Raises RefusalError 401 without a valid bearer, 403 outside its scopes."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    held = (
-        instance.tokens.valid(token.strip(), instance.clock.monotonic_s())
-        if scheme.lower() == "bearer"
-        else None
-    )
+    bearer = token.strip() if scheme.lower() == "bearer" else ""
+    held = instance.tokens.valid(bearer, instance.clock.monotonic_s())
     if held is None:
         raise empty(401)
     found = writing.target(path)

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 from starlette.routing import Mount, Route
 
 from sandbox import fixtures
@@ -45,15 +47,14 @@ def create_app(config: SandboxConfig) -> Starlette:
         Route("/auth/token", api.token, methods=["POST"]),
         Route("/api/{path:path}", api.call, methods=METHODS),
     ]
+    named = [Route("/{instance}" + one.path, one.endpoint, methods=list(one.methods or ())) for one in tenant]
     return Starlette(
-        routes=[
-            Mount("/_sandbox", routes=admin.routes()),
-            *tenant,
-            *(
-                Route("/{instance}" + route.path, route.endpoint, methods=list(route.methods or ()))
-                for route in tenant
-            ),
-        ],
+        routes=[Mount("/_sandbox", routes=admin.routes()), *tenant, *named],
         lifespan=lifespan,
-        exception_handlers={AdminError: on_admin_error},
+        exception_handlers={AdminError: on_admin_error, ClientDisconnect: on_client_gone},
     )
+
+
+async def on_client_gone(_: Request, __: Exception) -> Response:
+    """The caller went away before its request was whole: nothing happened, and there is nobody to tell."""
+    return Response(status_code=400)

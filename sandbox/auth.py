@@ -1,7 +1,7 @@
 """Client credentials, bearer tokens and what their scopes allow.
 
-Scopes only narrow: `all`, `all:standard`, `all:admin` and `admin` allow everything, `edit:x` includes `read:x`, lists of codes
-can be read with any token. A missing or unknown scope is `invalid_scope`.
+Scopes only narrow: `all`, `all:standard`, `all:admin` and `admin` allow everything, `edit:x` includes
+`read:x`, lists of codes can be read with any token. A missing or unknown scope is `invalid_scope`.
 """
 
 import secrets
@@ -17,9 +17,10 @@ from sandbox.errors import Answer, RefusalError, empty, json_answer
 from sandbox.resources import Resource
 
 NAMES = (
-    "tickets calendar customers crm timesheets contracts suppliers items projects sales quotes sos pos invoices "
-    "reporting software softwarelicensing kb assets"
-).split()
+    *("assets", "calendar", "contracts", "crm", "customers", "invoices", "items", "kb", "pos", "projects"),
+    *("quotes", "reporting", "sales", "software", "softwarelicensing", "sos", "suppliers", "tickets"),
+    "timesheets",
+)
 FULL = frozenset({"all", "all:standard", "all:admin", "admin"})
 SCOPES = (
     FULL
@@ -102,10 +103,8 @@ def oauth_error(status: int, code: str) -> RefusalError:
 
 
 def unsigned_jwt(claims: dict[str, Any]) -> str:
-    parts = ({"alg": "none", "typ": "JWT"}, claims)
-    return (
-        ".".join(urlsafe_b64encode(msgspec.json.encode(part)).rstrip(b"=").decode() for part in parts) + "."
-    )
+    parts = [msgspec.json.encode(part) for part in ({"alg": "none", "typ": "JWT"}, claims)]
+    return ".".join(urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts) + "."
 
 
 def check_scope(given: Grant, resource: Resource, method: str) -> None:

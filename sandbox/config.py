@@ -29,7 +29,7 @@ class InstanceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     search_lag_s: a new record is missing from lists and searches for so long (GET by id sees it at once).
     latency_s: added to every API call.
-    external_link_on_write: off = `new_external_link` in a POST is ignored, as on a tenant where it does not work.
+    external_link_on_write: off = `new_external_link` in a POST is ignored, as tenants without it may do.
     main_contact_compulsory: a client cannot be created without `newclient_contactname`.
     atomic_arrays: a refused element of an array POST takes the elements before it back.
     row_limit: rows that a list without paging is cut to, silently.

@@ -25,9 +25,9 @@ Action = Literal[
 class FaultRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Meets requests whose method, path (a regular expression, searched) and body (a text within) all match.
 
-    `path` starts after /api, for example `^/Quotation$`. The first `skip` matching requests pass, the next `times`
-    are met (0 = all further ones). instance None = every instance. on "token" = the token endpoint instead, where
-    only `error`, `throttle`, `slow` and `hang` make sense.
+    `path` starts after /api, for example `^/Quotation$`. The first `skip` matching requests pass, the next
+    `times` are met (0 = all further ones). instance None = every instance. on "token" = the token endpoint
+    instead.
     """
 
     action: Action

@@ -1,7 +1,7 @@
 """Loads a tenant's data from YAML or JSON: a mapping of resource name to rows, plus `Control` and `config`.
 
-Rows are placed as they are, at once visible to searches, without the rules of the API; only quotes are computed and
-a client or site is given its first site or contact. `Opportunities` and `Tickets` are one table.
+Rows are placed as they are, at once visible to searches, without the rules of the API; only quotes are
+computed and a client or site is given its first site or contact. `Opportunities` and `Tickets` are one table.
 
     FixtureError  the text, a resource name or a row's type is wrong; says all faults at once
 """
@@ -101,12 +101,11 @@ def place(instance: Instance, table: str, values: dict[str, Any]) -> None:
         code = values.get("id", 0)
         values = {**values, "id": row_id(values.get("lookupid", 0), code), "id_in_lookup": code}
     if table == "Quotation":
-        given = [{"id": line["id"]} for line in values.get("lines", ()) if line.get("id")]
-        for line in given:
+        sent = values.get("lines", ())
+        known = [{"id": line["id"]} for line in sent if line.get("id")]
+        for line in known:
             store.reserve("QuotationDetail", line["id"])
-        lines = quotation.merged_lines(
-            given, values.get("lines", ()), lambda: store.new_id("QuotationDetail")
-        )
+        lines = quotation.merged_lines(known, sent, lambda: store.new_id("QuotationDetail"))
         values = {"status": 0, **values, "lines": lines, "last_update_time": instance.now(), "change_seq": 1}
         values = quotation.settled(values, rules.taxing(instance, values))
     row = values if values.get("id") else {**values, "id": store.new_id(table)}

@@ -19,7 +19,7 @@ EXACT = 2
 
 
 def answer(instance: Instance, resource: Resource, query: Query) -> Any:
-    """The JSON value of `GET /<resource>?query`; raises RefusalError for a filter value that cannot be read."""
+    """The JSON value of `GET /<resource>?query`; raises RefusalError for an unreadable filter value."""
     rows = [row.values for row in matching(instance, resource, query)]
     order(rows, query)
     count = len(rows)
@@ -132,13 +132,12 @@ def changed_between(query: Query) -> Iterator[Callable[[Row], bool]]:
 
 
 def moment(query: Query, name: str) -> datetime:
-    """A UTC moment; a `+` of an offset that the query string turned into a space is read as one."""
+    """A UTC moment; the `+` of an offset may have become a space on its way through the query string."""
+    text = query[name].strip()
     try:
-        value = datetime.fromisoformat(
-            query[name].strip().replace(" ", "+") if "T" in query[name] else query[name]
-        )
+        value = datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
     except ValueError:
-        raise invalid(name, query[name]) from None
+        raise invalid(name, text) from None
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
@@ -161,22 +160,23 @@ def advanced(instance: Instance, resource: Resource, text: str) -> Iterator[Call
 
 
 def order(rows: list[Values], query: Query) -> None:
-    """Sorts by `order` .. `order5`, each descending with its `orderdesc`; rows without the field come first."""
+    """Sorts by `order` .. `order5`, each descending with its `orderdesc`; absent values come first."""
     for suffix in ("5", "4", "3", "2", ""):
         field = query.get(f"order{suffix}")
         if field:
-            rows.sort(
-                key=lambda row, f=field: sort_key(row.get(f)),
-                reverse=views.is_true(query, f"orderdesc{suffix}"),
-            )
+            rows.sort(key=sort_key(field), reverse=views.is_true(query, f"orderdesc{suffix}"))
 
 
-def sort_key(value: Any) -> tuple[int, float, str]:
-    if value is None:
-        return (0, 0.0, "")
-    if isinstance(value, bool | int | float):
-        return (1, float(value), "")
-    return (2, 0.0, str(value).casefold())
+def sort_key(field: str) -> Callable[[Values], tuple[int, float, str]]:
+    def key(row: Values) -> tuple[int, float, str]:
+        value = row.get(field)
+        if value is None:
+            return (0, 0.0, "")
+        if isinstance(value, bool | int | float):
+            return (1, float(value), "")
+        return (2, 0.0, str(value).casefold())
+
+    return key
 
 
 def typed(instance: Instance, resource: Resource, field: str, name: str, text: str) -> Any:

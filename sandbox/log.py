@@ -20,7 +20,7 @@ class Entry(msgspec.Struct):
     """One request.
 
     status: what was answered; null = nothing was (dropped, hung, or still at work).
-    applied: it changed rows. error: the body of a refusal. fault: the action that met it; `budget` = over budget.
+    applied: it changed rows. error: the body of a refusal. fault: the action that met it, `budget` = over it.
     """
 
     n: int

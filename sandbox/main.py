@@ -41,14 +41,10 @@ def print_address(address: str) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """0 after a signal, 1 when it could not start, 2 for a bad argument."""
-    parser = argparse.ArgumentParser(
-        prog="python -m sandbox", description="A HaloPSA stand-in for trying rules."
-    )
+    parser = argparse.ArgumentParser(prog="python -m sandbox", description="A HaloPSA stand-in.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8901, help="0 takes a free port")
-    parser.add_argument(
-        "--fixture", type=Path, help="YAML or JSON with the tenant's data (default: a packaged one)"
-    )
+    parser.add_argument("--fixture", type=Path, help="the tenant's data, YAML or JSON (default: packaged)")
     parser.add_argument("--ready-file", type=Path, help="write the address here once it listens")
     args = parser.parse_args(argv)
     try:

@@ -1,9 +1,9 @@
 """Lines and totals of a quote, recomputed at every save.
 
-price = baseprice less discount_perc, unless a price is sent; revenue = sum of quantity * price; a line's tax is
-its tax code's rate, or the amount given when `ignoretaxcalc`; without a site the quote bears no tax at all.
-Not in Halo's documentation, so this sandbox's reading: `lines` in an update is the whole new list. A sent line with
-a known id keeps it and its unsent fields, one without an id is new, a line left out is gone.
+price = baseprice less discount_perc, unless a price is sent; revenue = sum of quantity * price; a line's
+tax is its tax code's rate, or the amount given when `ignoretaxcalc`; without a site the quote bears no tax.
+Not in Halo's documentation, so this sandbox's reading: `lines` in an update is the whole new list. A sent
+line with a known id keeps it and its unsent fields, one without an id is new, a line left out is gone.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +20,7 @@ CENT = Decimal("0.01")
 
 @dataclass(frozen=True, slots=True)
 class Taxing:
-    """What decides a line's tax: whether there is a site, and the percent of a tax code (None = no such code)."""
+    """What decides a line's tax. `percent_of` a tax code; None = no such code."""
 
     has_site: bool
     default_code: int
@@ -39,7 +39,8 @@ def merged_lines(
         old = known.get(line_id, {})
         new = {"sort_seq": index + 1, **old, **line, "id": line_id or new_id()}
         new.pop("new_external_link", None)
-        if "price" not in line and line.keys() & {"baseprice", "discount_perc"} or "price" not in new:
+        repriced = "price" not in line and line.keys() & {"baseprice", "discount_perc"}
+        if repriced or "price" not in new:
             new["price"] = discounted(new)
         merged.append(new)
     return merged
@@ -85,12 +86,12 @@ def priced(line: Line, taxing: Taxing) -> dict[str, Any]:
     price = cents(quantity * decimal(line.get("price")))
     cost = cents(quantity * decimal(line.get("costprice")))
     rate = decimal(tax_rate(line, taxing))
-    tax = decimal(line.get("tax")) if line.get("ignoretaxcalc") else cents(price * rate / 100)
-    own = (
-        {"tax": line.get("tax", 0.0)}
-        if line.get("ignoretaxcalc")
-        else {"tax": float(tax), "tax_rate": float(rate)}
-    )
+    if line.get("ignoretaxcalc"):
+        tax = decimal(line.get("tax"))
+        own = {"tax": float(tax)}
+    else:
+        tax = cents(price * rate / 100)
+        own = {"tax": float(tax), "tax_rate": float(rate)}
     return {
         **line,
         **own,

@@ -1,4 +1,4 @@
-"""The table that drives the resources: path, list shape, filters that filter, search columns, rights, link number.
+"""The table that drives the resources: path, list shape, filters, search columns, rights, link number.
 
 A query parameter that is not here is ignored without a word, as Halo does.
 """
@@ -14,8 +14,8 @@ class Resource:
     """One path under /api.
 
     list_key None = the list is a bare array. filters: query parameter -> field, equality. many: the same, the
-    parameter is a comma list. scopes: names of which one is needed; empty = reading needs any token, writing a
-    full one. link_table: the entity's number in ExternalLink rows.
+    parameter is a comma list. scopes: names of which one is needed; empty = reading needs any token, writing
+    a full one. link_table: the entity's number in ExternalLink rows. by_change: lastupdatefromdate filters.
     """
 
     name: str

@@ -222,7 +222,7 @@ def external_link(instance: Instance, before: Values | None, element: Element) -
     return values
 
 
-def named(instance: Instance, before: Values | None, element: Element) -> dict[str, Any]:
+def named(_: Instance, before: Values | None, element: Element) -> dict[str, Any]:
     values = merged(before, element)
     if not values.get("name"):
         raise rule_error("Name must not be blank")

@@ -1,8 +1,8 @@
 """Binds request bodies to Halo's field types, the way its JSON reader does.
 
-`fields.json` names the fields of each entity by type (int, num, bool, str, date, list, object). Unknown fields
-are dropped without a word; null counts as absent; a value of the wrong type is a fault named by its JSON path.
-Text that spells a number is accepted for a number field, a float literal for an int field is not.
+`fields.json` names the fields of each entity by type (int, num, bool, str, date, list, object). Unknown
+fields are dropped without a word; null counts as absent; a value of the wrong type is a fault named by its
+JSON path. Text that spells a number is accepted for a number field, a float literal for an int field is not.
 """
 
 from collections.abc import Mapping
@@ -77,9 +77,7 @@ class Schema:
         if entity is None:
             return value
         if kind == "list":
-            return [
-                self._object(entity, item, f"{path}[{index}]", faults) for index, item in enumerate(value)
-            ]
+            return [self._object(entity, item, f"{path}[{i}]", faults) for i, item in enumerate(value)]
         return self._object(entity, value, path, faults)
 
     def _object(self, entity: str, value: Any, path: str, faults: Faults) -> dict[str, Any]:
@@ -91,9 +89,7 @@ class Schema:
 def scalar(kind: str, value: Any) -> Any:
     """`value` as a `kind`, or MismatchError in the words of Halo's JSON reader."""
     if isinstance(value, dict | list):
-        raise MismatchError(
-            f"Unexpected character encountered while parsing value: {'{' if isinstance(value, dict) else '['}."
-        )
+        raise unexpected(value)
     match kind:
         case "int":
             return integer(value)
@@ -109,7 +105,7 @@ def scalar(kind: str, value: Any) -> Any:
 
 def integer(value: Any) -> int:
     if isinstance(value, bool):
-        raise MismatchError(f"Unexpected character encountered while parsing value: {shown(value)[0]}.")
+        raise unexpected(value)
     if isinstance(value, int):
         return value
     if isinstance(value, float):
@@ -122,7 +118,7 @@ def integer(value: Any) -> int:
 
 def number(value: Any) -> float:
     if isinstance(value, bool):
-        raise MismatchError(f"Unexpected character encountered while parsing value: {shown(value)[0]}.")
+        raise unexpected(value)
     try:
         return float(value)
     except ValueError:
@@ -158,3 +154,7 @@ def shown(value: Any) -> str:
 
 def unconvertible(kind: str, value: Any) -> MismatchError:
     return MismatchError(f"Could not convert string to {WORD_FOR[kind]}: {value}.")
+
+
+def unexpected(value: Any) -> MismatchError:
+    return MismatchError(f"Unexpected character encountered while parsing value: {shown(value)[0]}.")

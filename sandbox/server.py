@@ -1,4 +1,4 @@
-"""Serves the app with uvicorn: hands each connection to the app, says when it listens, ends cleanly on SIGTERM."""
+"""Serves the app with uvicorn: the app sees each connection, and a signal ends the process cleanly."""
 
 import asyncio
 import signal

@@ -1,7 +1,7 @@
 """The rows of one instance. Rows are replaced, never changed in place, so that a journal can undo them.
 
-Invariants: an id is given once per table and never again; ids count up from the table's first id and depend on no
-clock; nothing here looks for duplicates.
+Invariants: an id is given once per table and never again; ids count up from the table's first id and depend
+on no clock; nothing here looks for duplicates.
 """
 
 import time

@@ -1,4 +1,4 @@
-"""How stored rows look in answers: names filled in, nested objects only where Halo shows them, nulls left out."""
+"""How stored rows look in answers: names filled in, nested objects only where Halo has them, no nulls."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

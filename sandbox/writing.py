@@ -101,22 +101,16 @@ def bound(instance: Instance, resource: Resource, body: bytes) -> list[dict[str,
     except msgspec.DecodeError as error:
         raise binding_error({"": [f"{error} Path '', line 1, position 0."]}) from None
     if not isinstance(value, list):
-        raise binding_error(
-            {
-                "": [
-                    "Cannot deserialize the current JSON value: an array is required. Path '', line 1, position 1."
-                ]
-            }
-        )
+        text = "Cannot deserialize the current JSON value: an array is required."
+        raise binding_error({"": [f"{text} Path '', line 1, position 1."]})
     faults: Faults = {}
     elements = []
     for index, element in enumerate(value):
+        at = f"[{index}]"
         if isinstance(element, dict):
-            elements.append(instance.schema.bind(resource.table, element, f"[{index}]", faults))
+            elements.append(instance.schema.bind(resource.table, element, at, faults))
         else:
-            faults[f"[{index}]"] = [
-                f"Error converting value to an object. Path '[{index}]', line 1, position 0."
-            ]
+            faults[at] = [f"Error converting value to an object. Path '{at}', line 1, position 0."]
     if faults:
         raise binding_error(faults)
     return elements
