@@ -90,10 +90,8 @@ def test_the_lock_check_bites(line: str) -> None:
 
 def pins(lock: str) -> dict[str, str]:
     text = (ROOT / "requirements" / lock).read_text()
-    return {
-        canonicalize_name(name): version
-        for name, version in re.findall(r"^([\w.-]+)==([^\s;]+)", text, re.MULTILINE)
-    }
+    found = re.findall(r"^([\w.-]+)==([^\s;]+)", text, re.MULTILINE)
+    return {canonicalize_name(name): version for name, version in found}
 
 
 def test_locks_are_in_step_with_pyproject() -> None:
