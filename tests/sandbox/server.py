@@ -1,0 +1,159 @@
+"""Starts a sandbox as its own process and talks to its admin endpoints: the oracle of tests that write to Halo."""
+
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+
+from tests.support.processes import spawn, stop_pid
+
+ROOT = Path(__file__).parents[2]
+CLIENT_ID = "sandbox-client"
+CLIENT_SECRET = "sandbox-secret"  # noqa: S105
+START_TIMEOUT_S = 20.0
+
+
+@dataclass
+class SandboxProcess:
+    """A running `python -m sandbox` on a free port; `url` is its address, `log` its output."""
+
+    url: str
+    pid: int
+    log: Path
+
+    def stop(self) -> None:
+        stop_pid(self.pid)
+
+
+def start_sandbox(directory: Path, *, fixture: Path | None = None, port: int = 0) -> SandboxProcess:
+    """Returns once it listens; its files go to `directory`. Without `fixture` it starts with the packaged one."""
+    ready, log = directory / "sandbox.ready", directory / "sandbox.log"
+    ready.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "sandbox", "--port", str(port), "--ready-file", str(ready)]
+    if fixture is not None:
+        command += ["--fixture", str(fixture)]
+    process = spawn(command, log=log, detached=False, cwd=ROOT)
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while not (ready.exists() and ready.read_text().endswith("\n")):
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"the sandbox did not start: {log.read_text()}")
+        time.sleep(0.02)
+    return SandboxProcess(ready.read_text().strip(), process.pid, log)
+
+
+@dataclass
+class Sandbox:
+    """One instance of a running sandbox, seen from the admin side."""
+
+    url: str
+    instance: str = "default"
+    _http: httpx.Client = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._http = httpx.Client(base_url=f"{self.url}/_sandbox", timeout=10.0, trust_env=False)
+
+    def close(self) -> None:
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def resource_url(self) -> str:
+        """What a tenant's settings call the resource server."""
+        return f"{self.url}{self._prefix}/api"
+
+    @property
+    def auth_url(self) -> str:
+        return f"{self.url}{self._prefix}/auth"
+
+    @property
+    def _prefix(self) -> str:
+        return "" if self.instance == "default" else f"/{self.instance}"
+
+    def named(self, instance: str, *, blank: bool = False, **config: Any) -> "Sandbox":
+        """Another instance of the same process, made when new and configured."""
+        other = Sandbox(self.url, instance)
+        other.configure(blank=blank, **config)
+        return other
+
+    def configure(self, *, blank: bool = False, **config: Any) -> dict[str, Any]:
+        """Settings as in `sandbox.config.InstanceConfig`, e.g. search_lag_s=1, budget={"limit": 5}."""
+        query = {"blank": str(blank).lower()}
+        return self._send("PUT", f"/instances/{self.instance}", params=query, json=config)
+
+    def forget(self) -> None:
+        """Drops a named instance; starts the default one afresh."""
+        self._send("DELETE", f"/instances/{self.instance}")
+
+    def load(self, rows: dict[str, Any], *, replace: bool = False) -> dict[str, int]:
+        """Adds fixture rows by resource name; says how many by table."""
+        query = self._query(replace=str(replace).lower())
+        return self._send("POST", "/fixtures", params=query, json=rows)["loaded"]
+
+    def state(self, resource: str) -> list[dict[str, Any]]:
+        """Every row as stored, also those that searches do not show yet."""
+        return self._send("GET", "/state", params=self._query(resource=resource))[resource]
+
+    def counts(self, *, since: int = 0) -> dict[str, Any]:
+        """{"rows": {table: n}, "requests": {"kinds", "calls", "statuses", "created", "updated", "deleted"}}."""
+        return self._send("GET", "/counts", params=self._query(since=since))
+
+    def requests(
+        self, *, since: int = 0, kind: str = "api", method: str | None = None, path: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Log entries of this instance in order of arrival; `path` is a regular expression."""
+        query = self._query(since=since, kind=kind, method=method, path=path)
+        return self._send("GET", "/requests", params=query)["requests"]
+
+    def last_request(self) -> int:
+        """Number of the newest log entry of the whole process, for `since`."""
+        return self._send("GET", "/health")["last_request"]
+
+    def arm(self, action: str, **rule: Any) -> int:
+        """Arms one fault on this instance; the rule's fields are those of `sandbox.faults.FaultRule`."""
+        sent = {"action": action, "instance": self.instance, **rule}
+        return self._send("POST", "/faults", json=sent)[0]["id"]
+
+    def faults(self) -> list[dict[str, Any]]:
+        """Armed rules of all instances with `seen` and `met`."""
+        return self._send("GET", "/faults")
+
+    def disarm(self, fault_id: int | None = None) -> None:
+        """Disarms one rule, or all of all instances."""
+        self._send("DELETE", "/faults" if fault_id is None else f"/faults/{fault_id}")
+
+    def revoke_tokens(self) -> int:
+        return self._send("POST", "/tokens/revoke", params=self._query())["revoked"]
+
+    def token(self, scope: str = "all") -> str:
+        """A bearer token, asked for as any client would."""
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": CLIENT_ID,
+            "client_secret": CLIENT_SECRET,
+            "scope": scope,
+        }
+        answer = self._http.post(f"{self.auth_url}/token", data=form)
+        answer.raise_for_status()
+        return answer.json()["access_token"]
+
+    def client(self, scope: str = "all") -> httpx.Client:
+        """An httpx client of this instance's API, with a bearer token."""
+        headers = {"Authorization": f"Bearer {self.token(scope)}"}
+        return httpx.Client(base_url=self.resource_url, headers=headers, timeout=10.0, trust_env=False)
+
+    def _query(self, **more: Any) -> dict[str, Any]:
+        return {"instance": self.instance, **{k: v for k, v in more.items() if v is not None}}
+
+    def _send(self, method: str, path: str, **options: Any) -> Any:
+        answer = self._http.request(method, path, **options)
+        if answer.is_error:
+            raise AssertionError(f"{method} {path}: {answer.status_code} {answer.text}")
+        return answer.json()
