@@ -11,19 +11,19 @@ from structlog.typing import EventDict, FilteringBoundLogger, Processor
 
 from hub.telemetry.redaction import Redactor
 
-Level = Literal["debug", "info", "warning", "error"]
+Level = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 # Their INFO lines repeat what ours say better, and httpx's carry whole URLs.
 _QUIET = ("aiokafka", "httpcore", "httpx", "uvicorn.access", "uvicorn.error", "alembic")
 # An outcome that waits for a person is an error; all others are routine.
-_LEVELS: Mapping[str, Level] = {"rejected": "error", "failed": "error", "dead_letter": "error"}
+_LEVELS: Mapping[str, Level] = {"rejected": "ERROR", "failed": "ERROR", "dead_letter": "ERROR"}
 
 
 def configure_logging(
     service: str,
     *,
     redactor: Redactor,
-    level: Level = "info",
+    level: Level = "INFO",
     stream: TextIO | None = None,
     console: bool = False,
 ) -> None:
@@ -33,7 +33,7 @@ def configure_logging(
     that inherits the setting still gets JSON.
     """
     stream = stream or sys.stderr
-    number = logging.getLevelNamesMapping()[level.upper()]
+    number = logging.getLevelNamesMapping()[level]
     readable = console and stream.isatty()
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -86,7 +86,7 @@ def outcome_line(
     answer's, `reason` is a code. `more` may add bounded facts, such as a revision; never a body.
     """
     log.log(
-        logging.getLevelNamesMapping()[_LEVELS.get(outcome, "info").upper()],
+        logging.getLevelNamesMapping()[_LEVELS.get(outcome, "INFO")],
         "message.settled",
         stage=stage,
         outcome=outcome,

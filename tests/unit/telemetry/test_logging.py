@@ -44,7 +44,7 @@ def test_each_line_is_one_json_object_with_time_level_and_service() -> None:
 
 def test_lines_below_the_level_are_not_written() -> None:
     stream = io.StringIO()
-    configure_logging("writer", redactor=Redactor(), level="warning", stream=stream)
+    configure_logging("writer", redactor=Redactor(), level="WARNING", stream=stream)
 
     structlog.get_logger().info("quiet")
     logging.getLogger("library").info("quiet too")
