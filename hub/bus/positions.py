@@ -1,0 +1,99 @@
+"""A group starts where it stopped, or not at all.
+
+The store remembers, apart from Kafka, up to where each group has committed. When the two differ widely at a
+start, either the store was restored, or the group's offsets were reset, expired or belong to another cluster:
+going on would skip or repeat records, so the start is refused.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from hub.bus.errors import StartPositionMismatch
+from hub.bus.records import Partition
+from hub.bus.settings import BusSettings, client_options
+
+
+class PositionStore(Protocol):
+    """Where committed positions are remembered outside Kafka; an instance belongs to one cluster."""
+
+    async def load(self, group: str) -> Mapping[tuple[str, int], int]:
+        """Return the last saved position per (topic, partition)."""
+        ...
+
+    async def save(self, group: str, positions: Mapping[tuple[str, int], int]) -> None:
+        """Remember positions, leaving those of other partitions as they are."""
+        ...
+
+
+def mismatches(
+    stored: Mapping[Partition, int],
+    committed: Mapping[Partition, int | None],
+    end: Mapping[Partition, int],
+    *,
+    distance: int,
+) -> list[str]:
+    """Say, one line per partition, where Kafka's committed offset is not near the stored one. Pure."""
+    found = []
+    for partition, position in sorted(stored.items()):
+        if partition not in committed:
+            continue
+        name = f"{partition.topic}[{partition.partition}]"
+        kafka = committed[partition]
+        if kafka is None:
+            found.append(f"{name} has no committed offset, the store has {position}")
+        elif abs(kafka - position) > distance:
+            found.append(f"{name} is committed at {kafka}, the store has {position}")
+        elif position > end.get(partition, position) + distance:
+            found.append(f"{name} ends at {end[partition]}, before the store's {position}")
+    return found
+
+
+async def check_start(settings: BusSettings, topics: Iterable[str], store: PositionStore) -> None:
+    """Return when the group may start; with `accept_start_position`, take Kafka's word and save it.
+
+    Raises:
+        StartPositionMismatch: a partition's committed offset is more than `position_distance` from the stored
+        one,
+            or is missing while the store has one.
+    """
+    stored = {
+        Partition(*partition): position for partition, position in (await store.load(settings.group)).items()
+    }
+    committed, end = await _committed_and_end(settings, topics)
+    found = mismatches(stored, committed, end, distance=settings.position_distance)
+    if not found:
+        return
+    if not settings.accept_start_position:
+        raise StartPositionMismatch(settings.group, found)
+    await store.save(settings.group, {partition: offset or 0 for partition, offset in committed.items()})
+
+
+async def _committed_and_end(
+    settings: BusSettings, topics: Iterable[str]
+) -> tuple[dict[Partition, int | None], dict[Partition, int]]:
+    # A manual assignment reads the group's offsets without joining it, so no rebalance is caused.
+    reader = AIOKafkaConsumer(
+        **client_options(
+            settings.bootstrap_servers, client_id=settings.client_id, security=settings.security
+        ),
+        group_id=settings.group,
+        enable_auto_commit=False,
+    )
+    await reader.start()
+    try:
+        await reader.topics()
+        partitions = [
+            TopicPartition(topic, number)
+            for topic in topics
+            for number in sorted(reader.partitions_for_topic(topic) or ())
+        ]
+        reader.assign(partitions)
+        committed = {Partition(*partition): await reader.committed(partition) for partition in partitions}
+        ends = {
+            Partition(*partition): end for partition, end in (await reader.end_offsets(partitions)).items()
+        }
+        return committed, ends
+    finally:
+        await reader.stop()

@@ -1,0 +1,251 @@
+"""Publishing that is over only when Kafka has every record.
+
+This drives aiokafka's producer itself instead of FastStream's wrapper around it, for two reasons. Speed:
+whole batches are built per partition (about 140,000 records/s a core, against 50,000 for one `send` each, and
+less through the wrapper). Safety: after the broker refuses one batch of an idempotent aiokafka producer,
+every later batch of that partition fails with OutOfOrderSequenceNumber for ever, so a failed producer has to
+be replaced; FastStream's cannot be.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from functools import lru_cache, partial
+from random import randrange
+from typing import NoReturn
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import (
+    KafkaError,
+    KafkaTimeoutError,
+    MessageSizeTooLargeError,
+    UnknownTopicOrPartitionError,
+)
+from aiokafka.partitioner import murmur2
+
+from hub.bus.errors import PublishFailed, RecordInvalid, RecordTooLarge
+from hub.bus.records import Outgoing
+from hub.bus.settings import BusSettings, client_options
+
+_BATCH_BYTES = 256 * 1024
+# Of a record batch's header and a record's own fields.
+_OVERHEAD_BYTES = 96
+_HEADER_OVERHEAD_BYTES = 10
+_UTF8_MAX_BYTES = 4
+_CLOSE_TIMEOUT_S = 5.0
+
+_log = structlog.get_logger(__name__)
+
+
+class Publisher:
+    """Publishes batches; `publish` returns when all in-sync replicas have every record.
+
+    Invariants:
+        * Records of one call for one partition keep their order.
+        * A returned `publish` is durable; a failed one says nothing about which records arrived.
+        * At most `max_unacknowledged_records` wait for an acknowledgement; beyond, `publish` fails at once.
+    """
+
+    def __init__(self, settings: BusSettings) -> None:
+        self._settings = settings
+        self._producer: AIOKafkaProducer | None = None
+        self._renewing = asyncio.Lock()
+        self._closing: set[asyncio.Task[None]] = set()
+        self._unacknowledged = 0
+        self._stopped = False
+
+    async def start(self) -> None:
+        """Connect; raises aiokafka's KafkaConnectionError when no broker answers."""
+        self._stopped = False
+        self._producer = await self._connect()
+
+    async def stop(self) -> None:
+        """Disconnect. Call it when no `publish` is running."""
+        self._stopped = True
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await _close(producer)
+        await asyncio.gather(*self._closing)
+
+    @property
+    def unacknowledged(self) -> int:
+        """How many records were sent and are not acknowledged yet."""
+        return self._unacknowledged
+
+    async def publish(self, records: Sequence[Outgoing]) -> None:
+        """Return when Kafka has acknowledged every record.
+
+        Raises:
+            RecordTooLarge: a record exceeds `max_record_bytes` (nothing was sent) or the topic's own limit.
+            RecordInvalid: a record has neither key nor value, or a header name that is not text; nothing was
+            sent. PublishFailed: no acknowledgement within `publish_timeout_s`, or Kafka refused.
+        """
+        if not records:
+            return
+        settings = self._settings
+        for record in records:
+            check_record(record, settings.max_record_bytes)
+        if self._unacknowledged and self._unacknowledged + len(records) > settings.max_unacknowledged_records:
+            raise PublishFailed(len(records), f"{self._unacknowledged} records already wait for Kafka")
+        self._unacknowledged += len(records)
+        sending = asyncio.ensure_future(self._send(records))
+        sending.add_done_callback(partial(self._acknowledged, len(records)))
+        # Shielded: a caller that gives up must not tear a batch apart while the producer numbers it.
+        done, _ = await asyncio.wait([sending], timeout=settings.publish_timeout_s)
+        if not done:
+            raise PublishFailed(len(records), f"no answer within {settings.publish_timeout_s} s")
+        sending.result()
+
+    def _acknowledged(self, count: int, sending: asyncio.Future[None]) -> None:
+        self._unacknowledged -= count
+        if not sending.cancelled():
+            sending.exception()
+
+    async def _send(self, records: Sequence[Outgoing]) -> None:
+        producer = await self._connected(len(records))
+        try:
+            waiting = await _queue(producer, records)
+        except KafkaError as error:
+            self._give_up(producer, records, error)
+        results = await asyncio.gather(*waiting, return_exceptions=True)
+        errors = [result for result in results if isinstance(result, BaseException)]
+        if errors:
+            self._give_up(producer, records, next(filter(_too_large, errors), errors[0]))
+
+    def _give_up(
+        self, producer: AIOKafkaProducer, records: Sequence[Outgoing], error: BaseException
+    ) -> NoReturn:
+        """Replace the producer and raise what the caller is to know."""
+        if not isinstance(error, KafkaError):
+            raise error
+        # Waiting for metadata or room spoils nothing; a batch that Kafka refused has broken the numbering.
+        if not isinstance(error, KafkaTimeoutError | UnknownTopicOrPartitionError):
+            self._replace(producer)
+        if _too_large(error):
+            largest = max(records, key=record_size)
+            raise RecordTooLarge(largest.topic, record_size(largest)) from error
+        raise PublishFailed(len(records), repr(error)) from error
+
+    def _replace(self, producer: AIOKafkaProducer) -> None:
+        if self._producer is producer:
+            self._producer = None
+            _log.warning("bus.producer_replaced", client_id=self._settings.client_id)
+            closing = asyncio.ensure_future(_close(producer))
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+
+    async def _connected(self, count: int) -> AIOKafkaProducer:
+        async with self._renewing:
+            if self._stopped:
+                raise PublishFailed(count, "the publisher is stopped")
+            if self._producer is None:
+                try:
+                    self._producer = await self._connect()
+                except KafkaError as error:
+                    raise PublishFailed(count, repr(error)) from error
+            return self._producer
+
+    async def _connect(self) -> AIOKafkaProducer:
+        settings = self._settings
+        producer = AIOKafkaProducer(
+            **client_options(
+                settings.bootstrap_servers, client_id=settings.client_id, security=settings.security
+            ),
+            enable_idempotence=True,
+            acks="all",
+            linger_ms=0,
+            request_timeout_ms=int(settings.publish_timeout_s * 1000),
+            max_batch_size=_BATCH_BYTES,
+            max_request_size=settings.max_record_bytes + _BATCH_BYTES,
+        )
+        try:
+            await producer.start()
+        except BaseException:
+            await _close(producer)
+            raise
+        return producer
+
+
+def record_size(record: Outgoing) -> int:
+    """Return an upper bound of the record's bytes in a request."""
+    size = _OVERHEAD_BYTES + len(record.key or b"") + len(record.value or b"")
+    for name, value in record.headers:
+        size += len(name) if name.isascii() else _UTF8_MAX_BYTES * len(name)
+        size += len(value) + _HEADER_OVERHEAD_BYTES
+    return size
+
+
+def check_record(record: Outgoing, limit_bytes: int) -> None:
+    """Return when Kafka can carry the record.
+
+    Raises:
+        RecordTooLarge: over `limit_bytes`.
+        RecordInvalid: neither key nor value, or a header name that is not text.
+    """
+    if record.key is None and record.value is None:
+        raise RecordInvalid(record.topic, "it has neither a key nor a value")
+    size = record_size(record)
+    if size > limit_bytes:
+        raise RecordTooLarge(record.topic, size, limit_bytes)
+    for name, _ in record.headers:
+        if not name.isascii():
+            try:
+                name.encode()
+            except UnicodeEncodeError as error:
+                raise RecordInvalid(record.topic, f"header name {name!r} is not text") from error
+
+
+async def _queue(producer: AIOKafkaProducer, records: Sequence[Outgoing]) -> list["asyncio.Future[object]"]:
+    """Build one or more batches per partition, hand all to the producer, and return what to wait for."""
+    built: dict[tuple[str, int], list[object]] = {}
+    partition_counts: dict[str, int] = {}
+    for record in records:
+        count = partition_counts.get(record.topic)
+        if count is None:
+            count = partition_counts[record.topic] = len(await producer.partitions_for(record.topic))
+        number = randrange(count) if record.key is None else partition_of(record.key, count)  # noqa: S311
+        batches = built.setdefault((record.topic, number), [])
+        if not batches or not _append(batches[-1], record):
+            batches.append(producer.create_batch())
+            _append(batches[-1], record)
+    waiting: list[asyncio.Future[object]] = []
+    # First batches first: queueing a partition's second one waits until its first is on its way.
+    for depth in range(max(map(len, built.values()))):
+        for (topic, number), batches in built.items():
+            if depth < len(batches):
+                acknowledged = await producer.send_batch(batches[depth], topic, partition=number)
+                acknowledged.add_done_callback(_retrieve)
+                waiting.append(acknowledged)
+    return waiting
+
+
+def _append(batch: object, record: Outgoing) -> bool:
+    """Add the record to a batch; False when the batch is full (an empty batch takes any record)."""
+    return (
+        batch.append(key=record.key, value=record.value, timestamp=None, headers=record.headers)  # type: ignore[attr-defined]
+        is not None
+    )
+
+
+@lru_cache(maxsize=65_536)
+def partition_of(key: bytes, partition_count: int) -> int:
+    """Return the partition of a key, as every standard Kafka client chooses it (murmur2)."""
+    return int((murmur2(key) & 0x7FFFFFFF) % partition_count)
+
+
+def _retrieve(acknowledged: "asyncio.Future[object]") -> None:
+    """Mark a failure as seen, in case queueing a later batch failed and nobody awaits this one."""
+    if not acknowledged.cancelled():
+        acknowledged.exception()
+
+
+def _too_large(error: BaseException) -> bool:
+    return isinstance(error, MessageSizeTooLargeError)
+
+
+async def _close(producer: AIOKafkaProducer) -> None:
+    """Stop a producer; what it cannot flush in time is given up (its publishers have been told)."""
+    try:
+        await asyncio.wait_for(producer.stop(), _CLOSE_TIMEOUT_S)
+    except (TimeoutError, KafkaError) as error:
+        _log.warning("bus.producer_close_failed", error=repr(error))

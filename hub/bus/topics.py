@@ -1,0 +1,114 @@
+"""The topics are there, as their version fixes them, before anything is read or published."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import for_code
+from faststream.security import BaseSecurity
+
+from hub.bus.errors import PartitionCountDiffers, TopicCreationFailed, TopicMissing
+from hub.bus.settings import DEFAULT_MAX_RECORD_BYTES, client_options
+
+_BATCH_ROOM_BYTES = 64 * 1024
+_ALREADY_EXISTS = 36
+
+
+class TopicSpec(Protocol):
+    """What fixes a topic; `retention_ms` None keeps records for ever."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def partitions(self) -> int: ...
+    @property
+    def retention_ms(self) -> int | None: ...
+    @property
+    def compacted(self) -> bool: ...
+
+
+async def check_topics(
+    bootstrap_servers: str,
+    specs: Sequence[TopicSpec],
+    *,
+    security: BaseSecurity | None = None,
+    any_partition_count: bool = False,
+) -> dict[str, int]:
+    """Return each topic's partition count, having checked it; reads metadata only.
+
+    `any_partition_count` is for the embedded broker, which makes a topic when it is asked for and chooses the
+    count.
+
+    Raises:
+        TopicMissing: a topic does not exist.
+        PartitionCountDiffers: a topic has another count than its spec.
+    """
+    client = AIOKafkaClient(**client_options(bootstrap_servers, security=security))
+    await client.bootstrap()
+    try:
+        for spec in specs:
+            client.add_topic(spec.name)
+        await client.force_metadata_update()
+        counts = {spec.name: len(client.cluster.partitions_for_topic(spec.name) or ()) for spec in specs}
+    finally:
+        await client.close()
+    missing = [name for name, count in counts.items() if count == 0]
+    if missing:
+        raise TopicMissing(missing)
+    differing = {
+        spec.name: (counts[spec.name], spec.partitions)
+        for spec in specs
+        if counts[spec.name] != spec.partitions and not any_partition_count
+    }
+    if differing:
+        raise PartitionCountDiffers(differing)
+    return counts
+
+
+async def create_topics(
+    bootstrap_servers: str,
+    specs: Sequence[TopicSpec],
+    *,
+    security: BaseSecurity | None = None,
+    replication_factor: int = -1,
+    max_record_bytes: int = DEFAULT_MAX_RECORD_BYTES,
+) -> list[str]:
+    """Create those topics that do not exist and return their names; existing ones are left as they are.
+
+    A replication factor of -1 takes the cluster's default.
+
+    Raises:
+        TopicCreationFailed: the broker refused, with its reasons.
+    """
+    admin = AIOKafkaAdminClient(**client_options(bootstrap_servers, security=security))
+    await admin.start()
+    try:
+        wanted = [
+            NewTopic(
+                spec.name, spec.partitions, replication_factor, topic_configs=_configs(spec, max_record_bytes)
+            )
+            for spec in specs
+        ]
+        response = await admin.create_topics(wanted)
+    finally:
+        await admin.close()
+    created: list[str] = []
+    refused: dict[str, str] = {}
+    for name, code, *message in response.topic_errors:
+        if code == 0:
+            created.append(name)
+        elif code != _ALREADY_EXISTS:
+            refused[name] = (message[0] if message else None) or for_code(code).__name__
+    if refused:
+        raise TopicCreationFailed(refused)
+    return created
+
+
+def _configs(spec: TopicSpec, max_record_bytes: int) -> dict[str, str]:
+    return {
+        "cleanup.policy": "compact" if spec.compacted else "delete",
+        "retention.ms": str(-1 if spec.retention_ms is None else spec.retention_ms),
+        "retention.bytes": "-1",
+        "max.message.bytes": str(max_record_bytes + _BATCH_ROOM_BYTES),
+    }
