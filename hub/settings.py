@@ -4,10 +4,10 @@ A tenant's own settings (its Halo, budget, rules) are not here: they come from i
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
@@ -29,7 +29,8 @@ class Settings(BaseSettings):
 
     `cluster` names the Kafka cluster in stored positions: two clusters must never share a name. `settle_s` is how
     long a write to Halo may still take effect after it was sent; it must exceed Halo's own gateway limit plus the
-    lag of its search. `request_timeout_s` is the total time of one exchange with Halo.
+    lag of its search. `request_timeout_s` is the total time of one exchange with Halo; a lease must be longer, since
+    nothing is sent that could outlive it. At start, what was read within `fresh_enough_s` is not read again.
     """
 
     model_config = SettingsConfigDict(env_prefix="HUB_", frozen=True, extra="ignore")
@@ -59,13 +60,23 @@ class Settings(BaseSettings):
     body_timeout_s: Seconds = 30.0
 
     settle_s: float = Field(default=180.0, ge=0)
-    lease_ttl_s: Seconds = 15.0
+    lease_ttl_s: Seconds = 45.0
     request_timeout_s: Seconds = 30.0
     drain_s: Seconds = 20.0
     reference_read_every_s: Seconds = 3600.0
     full_read_every_s: Seconds = 86400.0
+    fresh_enough_s: float = Field(default=300.0, ge=0)
 
     log_level: LogLevel = "INFO"
+
+    @model_validator(mode="after")
+    def _leases_outlive_requests(self) -> Self:
+        if self.lease_ttl_s <= self.request_timeout_s:
+            raise ValueError(
+                f"lease_ttl_s ({self.lease_ttl_s:g}) must be longer than request_timeout_s "
+                f"({self.request_timeout_s:g}): no request could ever be sent"
+            )
+        return self
 
     def summary(self) -> dict[str, Any]:
         """What a service logs when it starts: every setting, where a secret is only said to be there or not."""

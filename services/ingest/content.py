@@ -95,7 +95,11 @@ def _binary(headers: Sequence[tuple[bytes, bytes]], body: bytes) -> Received:
         except UnicodeDecodeError:
             faults.append(Fault(attribute, "is not UTF-8"))
     return _checked(
-        lambda: envelopes.from_http_headers(values), faults, type_=values.get("ce-type"), data=body, index=None
+        lambda: envelopes.from_http_headers(values),
+        faults,
+        type_=values.get("ce-type"),
+        data=body,
+        index=None,
     )
 
 

@@ -108,11 +108,13 @@ class Door:
             for event in received:
                 label = event.type if event.type in SOURCE_TYPES else "unknown"
                 self._metrics.events_rejected.labels(type=label, reason=problem.code).inc()
-            _log.info("events.refused", producer=producer.name, reason=problem.code, faults=len(problem.faults))
+            _log.info(
+                "events.refused", producer=producer.name, reason=problem.code, faults=len(problem.faults)
+            )
             raise
         await self._append(accepted)
-        for event in accepted:
-            self._metrics.events_accepted.labels(type=event.envelope.type).inc()
+        for envelope in (event.envelope for event in accepted):
+            self._metrics.events_accepted.labels(type=envelope.type).inc()
         ids = [event.envelope.id for event in accepted]
         _log.info(
             "events.accepted",
@@ -186,8 +188,6 @@ def make_app(door: Door) -> FastAPI:
     app.add_exception_handler(HTTPException, _answer_http)
     app.add_exception_handler(Exception, _answer_unexpected)
     return app
-
-
 
 
 async def _answer_problem(_request: Request, error: Exception) -> Response:

@@ -127,7 +127,9 @@ class ProducersFile:
         try:
             self._current = self._read()
         except ProducersInvalid as error:
-            _log.error("producers.refused", file=str(self._path), problem=str(error), kept="last good version")
+            _log.error(
+                "producers.refused", file=str(self._path), problem=str(error), kept="last good version"
+            )
         else:
             _log.info("producers.loaded", file=str(self._path), producers=len(self._current.producers))
 

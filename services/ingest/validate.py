@@ -49,7 +49,7 @@ def accept(received: Sequence[Received], producer: Producer, now: dt.datetime) -
         raise Problem(
             HTTPStatus.BAD_REQUEST,
             "event.invalid",
-            f"{count} of {len(received)} events can't be taken; nothing was accepted. Correct the faults and send again",
+            f"{count} of {len(received)} events are faulty; nothing was accepted. Correct the faults and send again",
             faults=tuple(faulty),
         )
     return accepted

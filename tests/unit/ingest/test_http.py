@@ -19,6 +19,7 @@ from schemas.faults import MAX_DEPTH
 from services.ingest.http import Door, Limits, LogUnavailable, MessageTooLarge, make_app
 from services.ingest.producers import ProducersFile
 from services.ingest.validate import Accepted
+from tests.support.eventually import eventually
 
 NOW = dt.datetime(2026, 3, 2, 9, 0, tzinfo=dt.UTC)
 TOKEN = "quoter-token-1"
@@ -146,7 +147,7 @@ async def test_binary_attributes_are_percent_decoded(client: httpx.AsyncClient, 
 async def test_structured_mode_keeps_the_datas_bytes_so_that_money_stays_exact(
     client: httpx.AsyncClient, log: FakeLog
 ) -> None:
-    data = b'{"title": "t","customer":{"name":"c"} , "lines":[], "custom":{"x":"\\u00e9"},"unknown":0.1000000000000000055}'
+    data = b'{"title": "t","customer":{"name":"\\u00e9"} , "lines":[], "unknown":0.1000000000000000055}'
     envelope = json.dumps(event(data=None))[:-1].encode()
     answer = await post(client, envelope + b',"data":' + data + b"}", STRUCTURED)
     assert answer.status_code == 202, answer.text
@@ -243,7 +244,9 @@ async def test_a_long_body_is_refused_by_its_told_length(client: httpx.AsyncClie
     assert_problem(await post(client, b"x" * 8_193, STRUCTURED), 413)
 
 
-async def test_a_long_body_of_untold_length_is_refused_before_it_is_all_read(client: httpx.AsyncClient) -> None:
+async def test_a_long_body_of_untold_length_is_refused_before_it_is_all_read(
+    client: httpx.AsyncClient,
+) -> None:
     sent = 0
 
     async def endless() -> AsyncIterator[bytes]:
@@ -359,9 +362,7 @@ async def test_draining_waits_for_what_is_under_way_and_refuses_the_rest(
 ) -> None:
     log.gate.clear()
     sent = asyncio.create_task(post(client, event(), STRUCTURED))
-    await asyncio.sleep(0)
-    while not door._open:
-        await asyncio.sleep(0)
+    await eventually(lambda: door._open)
     draining = asyncio.create_task(door.drain())
     await asyncio.sleep(0)
     assert_problem(await post(client, event(id="e-2"), STRUCTURED), 503)
@@ -376,6 +377,4 @@ async def test_refused_and_accepted_events_are_counted(client: httpx.AsyncClient
     await post(client, event(data={}), STRUCTURED)
     value = metrics.registry.get_sample_value
     assert value("hub_events_accepted_total", {"type": "quote.published.v1"}) == 1
-    assert (
-        value("hub_events_rejected_total", {"type": "quote.published.v1", "reason": "event.invalid"}) == 1
-    )
+    assert value("hub_events_rejected_total", {"type": "quote.published.v1", "reason": "event.invalid"}) == 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 
 import pytest
@@ -31,7 +30,7 @@ def rewrite(path: Path, text: str) -> None:
     """A new file in the old one's place, as a mounted secret changes."""
     fresh = path.with_suffix(".new")
     fresh.write_text(text)
-    os.replace(fresh, path)
+    fresh.replace(path)
 
 
 def test_a_changed_file_is_in_force_without_a_restart(tmp_path: Path) -> None:

@@ -1,0 +1,229 @@
+"""Keeps every tenant's catalogue events coming: a lane for each tenant, so that one's trouble is its own.
+
+A lane reads what is due under the tenant's "read" lease, then sleeps until its next time, a request, or new rules.
+"""
+
+import asyncio
+import random
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+import httpx
+import structlog
+
+from halo import GateClosed, HaloError, Outcome, ReadFailed
+from hub.bus.errors import BusError
+from hub.lease_keeper import Held, LeaseKeeper
+from hub.store import catalogue as stored
+from hub.store.engine import Store
+from hub.store.errors import StoreError
+from hub.tenants.model import RuleSet
+from hub.tenants.secrets import SecretUnavailable
+from schemas.control import CatalogueKind
+from services.ingest.catalogue import KINDS, RECORD_KINDS, HaloLog, LookupMissing, Reader, ReadUnstable
+from services.ingest.connection import client_of
+from services.ingest.gate import READ_SHARE, ShareGate, budget_of
+from services.ingest.halo_rows import RowUnreadable
+from services.ingest.http import LogUnavailable
+from services.ingest.schedule import Schedule
+
+_log = structlog.get_logger(__name__)
+_LOOK_EVERY_S = 1.0
+_LEASE_TAKEN_S = 5.0
+_LONGEST_SLEEP_S = 300.0
+_KIND_AGAIN_S = 900.0
+_FIRST_DELAY_S = 2.0
+_LONGEST_DELAY_S = 600.0
+# What Halo answers to one kind and would not answer to another: the login is good, this right is missing.
+_OF_ONE_KIND = (Outcome.DENIED, Outcome.REJECTED)
+
+
+class TenantRules(Protocol):
+    """One tenant's accepted rules."""
+
+    @property
+    def rules(self) -> RuleSet: ...
+    @property
+    def sequence(self) -> int: ...
+
+
+class Follower(Protocol):
+    """The accepted rules of all tenants, as they change."""
+
+    def get(self, tenant: str) -> TenantRules | None: ...
+    def tenants(self) -> Iterable[str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    reference_every_s: float
+    full_every_s: float
+    fresh_enough_s: float
+    request_timeout_s: float
+
+    def every_s(self) -> dict[CatalogueKind, float]:
+        return {kind: self.full_every_s if kind in RECORD_KINDS else self.reference_every_s for kind in KINDS}
+
+
+@dataclass(slots=True)
+class _Lane:
+    task: asyncio.Task[None]
+    wake: asyncio.Event
+    sequence: int
+
+
+class Reading:
+    """Reads all tenants that the follower knows. `random_` spreads retries."""
+
+    def __init__(
+        self,
+        store: Store,
+        keeper: LeaseKeeper,
+        log: HaloLog,
+        http: httpx.AsyncClient,
+        follower: Follower,
+        timing: Timing,
+        *,
+        at_once: int = 16,
+        random_: Callable[[], float] = random.random,
+    ) -> None:
+        self._store = store
+        self._keeper = keeper
+        self._log = log
+        self._http = http
+        self._follower = follower
+        self._timing = timing
+        self._turns = asyncio.Semaphore(at_once)
+        self._random = random_
+        self._lanes: dict[str, _Lane] = {}
+        self._requests: dict[str, list[tuple[tuple[CatalogueKind, ...], float]]] = {}
+
+    def request(self, tenant: str, kinds: tuple[CatalogueKind, ...], at: float) -> None:
+        """Asks for kinds of a tenant (all when empty) to be read by a read that begins after `at`."""
+        self._requests.setdefault(tenant, []).append((kinds, at))
+        if tenant in self._lanes:
+            self._lanes[tenant].wake.set()
+
+    async def run(self) -> None:
+        """Keeps one lane for each tenant, until cancelled; then ends them all."""
+        try:
+            while True:
+                self._match_tenants()
+                await asyncio.sleep(_LOOK_EVERY_S)
+        finally:
+            lanes = list(self._lanes.values())
+            for lane in lanes:
+                lane.task.cancel()
+            await asyncio.gather(*(lane.task for lane in lanes), return_exceptions=True)
+
+    def _match_tenants(self) -> None:
+        known = set(self._follower.tenants())
+        for tenant in self._lanes.keys() - known:
+            self._lanes.pop(tenant).task.cancel()
+        for tenant in known:
+            rules = self._follower.get(tenant)
+            if rules is None:
+                continue
+            lane = self._lanes.get(tenant)
+            if lane is None:
+                wake = asyncio.Event()
+                task = asyncio.create_task(self._lane(tenant, wake), name=f"read-{tenant}")
+                self._lanes[tenant] = _Lane(task, wake, rules.sequence)
+            elif lane.sequence != rules.sequence:
+                lane.sequence = rules.sequence
+                lane.wake.set()
+
+    async def _lane(self, tenant: str, wake: asyncio.Event) -> None:
+        schedules: dict[str, Schedule] = {}
+        failures = 0
+        while True:
+            wake.clear()
+            try:
+                async with self._turns:
+                    sleep_s = await self._turn(tenant, schedules)
+                failures = 0
+            except (HaloError, BusError, StoreError, LogUnavailable, SecretUnavailable) as error:
+                failures += 1
+                sleep_s = self._delay_s(failures, error)
+                _log.warning(
+                    "halo.read_failed", tenant=tenant, problem=str(error), again_in_s=round(sleep_s, 1)
+                )
+            except Exception as error:  # noqa: BLE001 - the lane's boundary: one tenant's surprise is its own
+                failures += 1
+                sleep_s = self._delay_s(failures, error)
+                _log.error("halo.read_failed", tenant=tenant, exc_info=error, again_in_s=round(sleep_s, 1))
+            try:
+                async with asyncio.timeout(sleep_s):
+                    await wake.wait()
+            except TimeoutError:
+                pass
+
+    def _delay_s(self, failures: int, error: Exception) -> float:
+        """Exponential with full jitter above a half; at least what Halo or the budget asked for."""
+        delay_s = min(_LONGEST_DELAY_S, _FIRST_DELAY_S * 2.0 ** min(failures - 1, 16))
+        delay_s *= 0.5 + 0.5 * self._random()
+        asked_s: float | None = None
+        if isinstance(error, GateClosed):
+            asked_s = error.retry_after_s
+        elif isinstance(error, ReadFailed):
+            asked_s = error.reply.retry_after_s
+        return max(delay_s, asked_s or 0.0)
+
+    async def _turn(self, tenant: str, schedules: dict[str, Schedule]) -> float:
+        """Reads what is due; how many seconds to sleep then."""
+        found = self._follower.get(tenant)
+        if found is None:
+            return _LONGEST_SLEEP_S
+        rules = found.rules
+        now = await self._store.now()
+        schedule = schedules.get(rules.instance)
+        if schedule is None:
+            schedule = schedules[rules.instance] = await self._schedule(tenant, rules.instance, now)
+        for kinds, at in self._requests.pop(tenant, []):
+            schedule.request(kinds, at)
+        if schedule.due(now):
+            held = await self._keeper.take(tenant, "read")
+            if held is None:
+                return _LEASE_TAKEN_S * (0.5 + self._random())
+            await self._read(rules, held, schedule)
+            now = held.store_now()
+        return min(_LONGEST_SLEEP_S, max(0.0, schedule.next_at() - now))
+
+    async def _read(self, rules: RuleSet, held: Held, schedule: Schedule) -> None:
+        gate = ShareGate(self._keeper, held, budget_of(rules, READ_SHARE), patience_s=float("inf"))
+        try:
+            client = client_of(rules, self._http, gate, timeout_s=self._timing.request_timeout_s)
+            reader = Reader(
+                client, self._log, tenant=rules.tenant, instance=rules.instance, now=held.store_now
+            )
+            for kind in schedule.due(held.store_now()):
+                await self._read_kind(reader, rules.tenant, kind, held, schedule)
+        finally:
+            await self._keeper.release(held, gate.spend())
+
+    async def _read_kind(
+        self, reader: Reader, tenant: str, kind: CatalogueKind, held: Held, schedule: Schedule
+    ) -> None:
+        started_at = held.store_now()
+        try:
+            await reader.read(kind, uuid.uuid4().hex)
+        except (LookupMissing, RowUnreadable, ReadUnstable, ReadFailed) as error:
+            if isinstance(error, ReadFailed) and error.reply.outcome not in _OF_ONE_KIND:
+                raise
+            schedule.failed(kind, held.store_now() + _KIND_AGAIN_S * (0.5 + 0.5 * self._random()))
+            _log.warning("halo.kind_unreadable", tenant=tenant, kind=kind, problem=str(error))
+        else:
+            schedule.done(kind, started_at)
+
+    async def _schedule(self, tenant: str, instance: str, now: float) -> Schedule:
+        """What another process, or this one before a restart, has just read is not read again."""
+        async with self._store.read() as conn:
+            kinds = await stored.summary(conn, tenant, instance)
+        fresh = {
+            kind.kind: kind.fresh_since
+            for kind in kinds
+            if kind.fresh_since is not None and now - kind.fresh_since <= self._timing.fresh_enough_s
+        }
+        return Schedule(tenant, self._timing.every_s(), fresh)
