@@ -136,7 +136,7 @@ class Halo(Section):
 
     @cached_property
     def instance(self) -> str:
-        """What tells this Halo from others in targets: the resource server's host, with a port and path that differ from the usual."""
+        """What tells this Halo from others: the resource server's host, with a port and path that aren't the usual."""
         server = self.resource_server
         parts = _split(server if server is not None else str(self.url))
         port = f":{parts.port}" if parts.port not in (None, 443) else ""

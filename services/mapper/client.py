@@ -1,0 +1,51 @@
+"""The quote's customer as a Halo client: created together with its site and contact, or adopted; never updated."""
+
+from __future__ import annotations
+
+from schemas.commands import Field, MainContact, Match, UpsertClient
+from schemas.quotes import Contact, Customer
+from schemas.targets import Target
+from services.mapper.addresses import site_address
+from services.mapper.parts import QuoteHead
+from services.mapper.refs import client_id
+from services.mapper.scope import NO_BASIS, Scope, given, sealed
+
+
+def client_target(customer: Customer, scope: Scope) -> Target:
+    return scope.target("client", client_id(customer))
+
+
+def ensure_client(head: QuoteHead, scope: Scope) -> UpsertClient:
+    customer = head.customer
+    return sealed(
+        UpsertClient(
+            target=client_target(customer, scope),
+            basis=NO_BASIS,
+            ensure=True,
+            match=_match(customer, scope),
+            name=Field(value=customer.name, write="on_create"),
+            phone=given(customer.phone, "on_create"),
+            website=given(customer.website, "on_create"),
+            site_name=given(customer.site, "on_create"),
+            site_address=given(site_address(customer.address, scope.rules.addresses), "on_create"),
+            main_contact=given(_main_contact(head.contact), "on_create"),
+        )
+    )
+
+
+def _main_contact(contact: Contact | None) -> MainContact | None:
+    if contact is None:
+        return None
+    return MainContact(name=contact.name, email=contact.email, phone=contact.phone, title=contact.title)
+
+
+def _match(customer: Customer, scope: Scope) -> tuple[Match, ...]:
+    found: list[Match] = []
+    for by in scope.rules.clients.match:
+        if by == "halo_id" and customer.halo_id is not None:
+            found.append(Match(by="halo_id", value=customer.halo_id))
+        elif by == "external_id":
+            found.append(Match(by="our_key"))
+        elif by == "name":
+            found.append(Match(by="name", value=customer.name))
+    return tuple(found)

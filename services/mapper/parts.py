@@ -1,0 +1,70 @@
+"""The field groups of a quote: which part of it each event carries. Each group has an order of its own."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Literal
+
+import msgspec
+
+from schemas.quotes import (
+    Contact,
+    Customer,
+    Line,
+    LineDiscount,
+    OpportunityLink,
+    Person,
+    Quote,
+    QuoteStatus,
+    Tax,
+)
+
+GroupName = Literal["head", "lines", "status"]
+GROUPS: tuple[GroupName, ...] = ("head", "lines", "status")
+
+
+class QuoteHead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Whom the quote is for, by whom, and its terms."""
+
+    title: str
+    customer: Customer
+    number: str | None = None
+    commercial_revision: int | None = None
+    currency: str | None = None
+    date: dt.date | None = None
+    expiry_date: dt.date | None = None
+    contact: Contact | None = None
+    prepared_by: Person | None = None
+    sales_rep: Person | None = None
+    opportunity: OpportunityLink | None = None
+    note: str | None = None
+    custom: dict[str, str] = {}
+
+
+class QuoteLines(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the quote sells, with the discount and the taxes of the whole document."""
+
+    lines: tuple[Line, ...]
+    discount: LineDiscount | None = None
+    taxes: tuple[Tax, ...] = ()
+
+
+Part = QuoteHead | QuoteLines | QuoteStatus
+
+_HEAD = QuoteHead.__struct_fields__
+HEAD_DECODER = msgspec.json.Decoder(QuoteHead)
+LINES_DECODER = msgspec.json.Decoder(QuoteLines)
+STATUS_DECODER = msgspec.json.Decoder(QuoteStatus)
+
+
+def split(data: Quote | QuoteStatus) -> dict[GroupName, Part]:
+    """The groups that an event carries. A whole quote has a status group only when it names its status."""
+    if isinstance(data, QuoteStatus):
+        return {"status": data}
+    parts: dict[GroupName, Part] = {
+        "head": QuoteHead(**{name: getattr(data, name) for name in _HEAD}),
+        "lines": QuoteLines(lines=data.lines, discount=data.discount, taxes=data.taxes),
+    }
+    if data.status:
+        parts["status"] = QuoteStatus(status=data.status)
+    return parts

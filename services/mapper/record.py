@@ -1,0 +1,105 @@
+"""Folding: the latest state of one source entity, whatever the order in which its events arrive.
+
+Invariants:
+    * each field group holds the event of the highest version seen that carries it, so any order of arrival and any
+      repetition of a history ends in the same groups;
+    * one version has one content: another content for it is a conflict and changes nothing;
+    * `seq_of` rises with every effective fold and never falls: a group that is still missing counts as -1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+
+from hub.store.records import Group, Record
+from schemas.envelope import Envelope, kind_of
+from schemas.identity import content_hash, version_of
+from schemas.quotes import Quote, QuoteStatus
+from services.mapper.parts import GROUPS, GroupName, split
+
+FoldStatus = Literal["effective", "repeat", "stale", "conflict", "mixed"]
+MISSING_VERSION = -1
+
+
+class Folded(msgspec.Struct, frozen=True):
+    """What one event did to a record. `touched` are the groups that it carries, `changed` those that it moved on.
+
+    `effective` changed the record; `repeat` and `stale` did not; `conflict` (another content for a version that is
+    taken) and `mixed` (revisions and none for one entity) are faults of the producer and change nothing.
+    """
+
+    record: Record
+    status: FoldStatus
+    touched: frozenset[GroupName]
+    changed: frozenset[GroupName]
+
+
+def fold(record: Record | None, envelope: Envelope, data: Quote | QuoteStatus) -> Folded:
+    """The record after one more event. Its row's `version` is for whoever saves it."""
+    ordering: Literal["revision", "time"] = "time" if envelope.revision is None else "revision"
+    if record is None:
+        record = Record(
+            tenant=envelope.tenant,
+            source=envelope.producer,
+            kind=kind_of(envelope.type),
+            id=envelope.subject,
+            version=0,
+            ordering=ordering,
+            groups={},
+        )
+    parts = split(data)
+    touched = frozenset(parts)
+    if record.ordering != ordering:
+        return Folded(record, "mixed", touched, frozenset())
+    version = version_of(envelope.revision, envelope.time, envelope.id)
+    if _claimed_by_another(record.groups, touched, version, envelope.id):
+        return Folded(record, "conflict", touched, frozenset())
+    news: dict[str, Group] = {}
+    repeated = False
+    for name, part in parts.items():
+        present = record.groups.get(name)
+        if present is not None and present.version > version:
+            continue
+        digest = content_hash(part)
+        if present is None or present.version < version:
+            news[name] = Group(
+                version=version,
+                event_id=envelope.id,
+                event_type=envelope.type,
+                hash=digest,
+                data=msgspec.Raw(msgspec.json.encode(part)),
+            )
+        elif present.hash == digest:
+            repeated = True
+        else:
+            return Folded(record, "conflict", touched, frozenset())
+    if not news:
+        return Folded(record, "repeat" if repeated else "stale", touched, frozenset())
+    grown = msgspec.structs.replace(record, groups={**record.groups, **news})
+    return Folded(grown, "effective", touched, frozenset(name for name in GROUPS if name in news))
+
+
+def seq_of(record: Record, rule_sequence: int) -> tuple[int, ...]:
+    """The order of a record's commands: its group versions, highest first, then the rule sequence."""
+    versions = (
+        group.version if (group := record.groups.get(name)) is not None else MISSING_VERSION
+        for name in GROUPS
+    )
+    return (*sorted(versions, reverse=True), rule_sequence)
+
+
+def versions_of(record: Record) -> dict[str, int]:
+    return {name: record.groups[name].version for name in GROUPS if name in record.groups}
+
+
+def _claimed_by_another(
+    groups: Mapping[str, Group], touched: frozenset[GroupName], version: int, event_id: str
+) -> bool:
+    """Whether another event of this version carried groups that this one doesn't: a version is one change."""
+    return any(
+        group.version == version and group.event_id != event_id and name not in touched
+        for name, group in groups.items()
+    )
