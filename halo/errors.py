@@ -15,7 +15,6 @@ What Halo answers to a data request is never raised, it is a `Reply` with an out
 `Reply` too; they are raised by the token source only.
 """
 
-# ruff: noqa: N818 (the names say what happened, as httpx's do)
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
