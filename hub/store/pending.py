@@ -1,0 +1,119 @@
+"""Pending: the newest message of each target that can't settle now, with why and until when.
+
+While a target has a row, newer messages of it replace the row instead of running. A backlog is a query over these.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+from sqlalchemy import delete, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.selectable import Select
+
+from hub.store.sql import insert_into
+from hub.store.tables import pending as table
+
+Stage = Literal["mapper", "writer"]
+
+_SEQ_DIGITS = 19
+
+
+class Pending(msgspec.Struct, frozen=True, kw_only=True):
+    """One waiting message: `headers` is the JSON of its envelope, `value` its bytes, `waits_for` a target's key.
+
+    `since` is when its target began to wait, `not_before` when trying again may help, in the store's seconds.
+    """
+
+    tenant: str
+    stage: Stage
+    target_key: str
+    message_id: str
+    message_type: str
+    headers: bytes
+    value: bytes
+    reason: str
+    waits_for: str | None = None
+    not_before: float
+    since: float
+    phase: int
+    seq: tuple[int, ...] = ()
+    attempts: int = 0
+    note: str | None = None
+
+
+class Backlog(msgspec.Struct, frozen=True):
+    """How many of a tenant's messages wait in one stage for one reason, and since when the oldest does."""
+
+    tenant: str
+    stage: Stage
+    reason: str
+    count: int
+    oldest_since: float
+
+
+async def put(conn: AsyncConnection, row: Pending) -> None:
+    """Store the row, in place of the target's former one in this stage, whose `since` stays."""
+    values = {name: getattr(row, name) for name in row.__struct_fields__} | {"seq": _sortable(row.seq)}
+    insert = insert_into(conn, table).values(values)
+    changed = set(values) - {column.name for column in table.primary_key.columns} - {"since"}
+    statement = insert.on_conflict_do_update(
+        index_elements=list(table.primary_key.columns),
+        set_={name: insert.excluded[name] for name in sorted(changed)},
+    )
+    await conn.execute(statement)
+
+
+async def remove(conn: AsyncConnection, tenant: str, stage: Stage, target_key: str) -> None:
+    """The target waits no more; nothing happens if it didn't."""
+    await conn.execute(
+        delete(table).where(
+            table.c.tenant == tenant, table.c.stage == stage, table.c.target_key == target_key
+        )
+    )
+
+
+async def of_tenant(conn: AsyncConnection, tenant: str, stage: Stage) -> list[Pending]:
+    """All that waits for a tenant, in the order in which it is to run: by phase, then seq."""
+    statement = select(table).where(table.c.tenant == tenant, table.c.stage == stage)
+    return await _rows(conn, statement.order_by(table.c.phase, table.c.seq, table.c.target_key))
+
+
+async def due_tenants(conn: AsyncConnection, stage: Stage, now: float) -> list[str]:
+    """The tenants that have a row whose `not_before` has come."""
+    statement = select(table.c.tenant).distinct().where(table.c.stage == stage, table.c.not_before <= now)
+    return list((await conn.execute(statement.order_by(table.c.tenant))).scalars())
+
+
+async def count_by_reason(conn: AsyncConnection) -> list[Backlog]:
+    """The backlog of every tenant that has one."""
+    group = (table.c.tenant, table.c.stage, table.c.reason)
+    statement = select(*group, func.count(), func.min(table.c.since)).group_by(*group).order_by(*group)
+    return [Backlog(*row) for row in await conn.execute(statement)]
+
+
+async def listing(
+    conn: AsyncConnection, tenant: str | None = None, reason: str | None = None, limit: int = 100
+) -> list[Pending]:
+    """Up to `limit` rows for people to look at, those that wait longest first."""
+    statement = select(table).order_by(table.c.since, table.c.tenant, table.c.target_key).limit(limit)
+    if tenant is not None:
+        statement = statement.where(table.c.tenant == tenant)
+    if reason is not None:
+        statement = statement.where(table.c.reason == reason)
+    return await _rows(conn, statement)
+
+
+async def _rows(conn: AsyncConnection, statement: Select[Any]) -> list[Pending]:
+    found = (await conn.execute(statement)).mappings()
+    return [Pending(**{**row, "seq": _seq(row["seq"])}) for row in found]
+
+
+def _sortable(seq: tuple[int, ...]) -> str:
+    """Text that sorts as the tuple does, in any collation."""
+    return ".".join(f"{number:0{_SEQ_DIGITS}d}" for number in seq)
+
+
+def _seq(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(".")) if text else ()
