@@ -46,6 +46,13 @@ class Server(uvicorn.Server):
             host, port = self.servers[0].sockets[0].getsockname()[:2]
             self._on_ready(f"http://{f'[{host}]' if ':' in host else host}:{port}")
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Closes every connection first: a hanging request must not hold the process up."""
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, Protocol):
+                connection.transport.close()
+        await super().shutdown(sockets)
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Stops on a signal and then ends normally, where uvicorn would raise the signal again."""

@@ -31,7 +31,7 @@ async def disconnected(receive: Receive) -> None:
 class Dropped(Response):
     """Closes the TCP connection without a byte."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         close(scope)
         await disconnected(receive)
 
@@ -39,7 +39,7 @@ class Dropped(Response):
 class Hung(Response):
     """Never answers; ends when the client gives up."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await disconnected(receive)
 
 

@@ -64,12 +64,10 @@ def answer(instance: Instance, call: Call) -> Answer:
 
 
 def get(instance: Instance, resource: Resource, record: str, query: Mapping[str, str]) -> dict[str, Any]:
-    if resource.name == "Agent" and record.lower() == "me":
-        number = instance.config.agent_id
-    else:
-        number = numeric(record)
+    me = resource.name == "Agent" and record.lower() == "me"
+    number = instance.config.agent_id if me else numeric(record)
     if resource.name == "Lookup":
-        number = row_id(int(query.get("lookupid") or 0), number)
+        number = row_id(numeric(query.get("lookupid", "0"), "lookupid"), number)
     values = instance.store.values(resource.table, number)
     if values is None:
         raise empty(404)
@@ -187,8 +185,8 @@ def remove(instance: Instance, resource: Resource, number: int) -> None:
     store.remove(resource.table, number)
 
 
-def numeric(text: str) -> int:
+def numeric(text: str, name: str = "id") -> int:
     try:
         return int(text)
     except ValueError:
-        raise binding_error({"id": [f"The value '{text}' is not valid."]}) from None
+        raise binding_error({name: [f"The value '{text}' is not valid."]}) from None

@@ -12,7 +12,7 @@ from tests.support.processes import spawn, stop_pid
 
 ROOT = Path(__file__).parents[2]
 CLIENT_ID = "sandbox-client"
-CLIENT_SECRET = "sandbox-secret"  # noqa: S105
+CLIENT_SECRET = "sandbox-secret"
 START_TIMEOUT_S = 20.0
 
 
