@@ -3,6 +3,7 @@
 A tenant's own settings (its Halo, budget, rules) are not here: they come from its tenant file.
 """
 
+import ssl
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -12,7 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
-SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER", "GSSAPI"]
+SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0)]
 
@@ -27,7 +28,9 @@ Place = Annotated[Path, AfterValidator(_absolute)]
 class Settings(BaseSettings):
     """The process's settings. Frozen; values that may hold a secret show in no repr and in no `summary()`.
 
-    `cluster` names the Kafka cluster in stored positions: two clusters must never share a name. `settle_s` is how
+    `cluster` names the Kafka cluster in stored positions: two clusters must never share a name.
+    `accept_start_position` takes Kafka's word once when stored and committed positions differ. `any_partition_count`
+    is for the embedded broker, which chooses partition counts itself. `settle_s` is how
     long a write to Halo may still take effect after it was sent; it must exceed Halo's own gateway limit plus the
     lag of its search. `request_timeout_s` is the total time of one exchange with Halo; a lease must be longer, since
     nothing is sent that could outlive it. At start, what was read within `fresh_enough_s` is not read again.
@@ -45,6 +48,8 @@ class Settings(BaseSettings):
     kafka_ssl_certfile: Place | None = None
     kafka_ssl_keyfile: Place | None = None
     publish_timeout_s: Seconds = 10.0
+    accept_start_position: bool = False
+    any_partition_count: bool = False
 
     store_url: str = Field(default="sqlite+aiosqlite:///hub.db", repr=False)
 
@@ -70,6 +75,16 @@ class Settings(BaseSettings):
     log_level: LogLevel = "INFO"
 
     @model_validator(mode="after")
+    def _sasl_is_whole(self) -> Self:
+        sasl = self.kafka_security_protocol.startswith("SASL")
+        if sasl and not (self.kafka_sasl_username and self.kafka_sasl_password):
+            raise ValueError(
+                f"kafka_security_protocol is {self.kafka_security_protocol}: "
+                "set kafka_sasl_username and kafka_sasl_password"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _leases_outlive_requests(self) -> Self:
         if self.lease_ttl_s <= self.request_timeout_s:
             raise ValueError(
@@ -90,6 +105,14 @@ class Settings(BaseSettings):
             else:
                 shown[name] = str(value) if isinstance(value, Path) else value
         return shown
+
+
+def tls_context(settings: Settings) -> ssl.SSLContext:
+    """TLS to Kafka, verified against `kafka_ssl_cafile` or else the system, with our certificate where there is one."""
+    context = ssl.create_default_context(cafile=settings.kafka_ssl_cafile)
+    if settings.kafka_ssl_certfile is not None:
+        context.load_cert_chain(settings.kafka_ssl_certfile, settings.kafka_ssl_keyfile)
+    return context
 
 
 def _place_of(url: str) -> str:

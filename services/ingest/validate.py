@@ -20,39 +20,56 @@ class Accepted(msgspec.Struct, frozen=True):
     data: bytes
 
 
-def accept(received: Sequence[Received], producer: Producer, now: dt.datetime) -> list[Accepted]:
+class Judged(msgspec.Struct, frozen=True):
+    """The events of a request whose envelopes can be read, and every fault of every event."""
+
+    events: tuple[Accepted, ...]
+    faults: tuple[EventFault, ...]
+
+
+def judge(received: Sequence[Received], now: dt.datetime) -> Judged:
+    """Checks envelopes, times and data; whose they are is not asked."""
+    faults: list[EventFault] = []
+    events: list[Accepted] = []
+    for event in received:
+        faults += [*event.faults, *_data_faults(event)]
+        if event.envelope is None:
+            continue
+        ahead = ahead_of(event.envelope, now)
+        if ahead is not None:
+            faults.append(of_attribute(ahead, event.index))
+        events.append(Accepted(_complete(event.envelope), event.data or b""))
+    return Judged(tuple(events), tuple(faults))
+
+
+def accept(received: Sequence[Received], producer: Producer, now: dt.datetime) -> tuple[Accepted, ...]:
     """The events to append. Raises Problem: 403 when one is not the producer's to send, 400 when one is faulty.
 
     Either names every fault of every event, so that a producer corrects all in one go.
     """
-    denied: list[EventFault] = []
-    faulty: list[EventFault] = []
-    accepted: list[Accepted] = []
-    for event in received:
-        faulty += [*event.faults, *_data_faults(event)]
-        if event.envelope is None:
-            continue
-        denied += [of_attribute(fault, event.index) for fault in producer.denied(event.envelope)]
-        ahead = ahead_of(event.envelope, now)
-        if ahead is not None:
-            faulty.append(of_attribute(ahead, event.index))
-        accepted.append(Accepted(_complete(event.envelope), event.data or b""))
+    judged = judge(received, now)
+    denied = tuple(
+        of_attribute(fault, event.index)
+        for event in received
+        if event.envelope is not None
+        for fault in producer.denied(event.envelope)
+    )
     if denied:
         raise Problem(
             HTTPStatus.FORBIDDEN,
             "not_allowed",
             f"{producer.name} may not publish this; nothing was accepted. producers.yaml says what it may",
-            faults=tuple(denied + faulty),
+            faults=denied + judged.faults,
         )
-    if faulty:
-        count = len({fault.index for fault in faulty})
+    if judged.faults:
+        count = len({fault.index for fault in judged.faults})
         raise Problem(
             HTTPStatus.BAD_REQUEST,
             "event.invalid",
             f"{count} of {len(received)} events are faulty; nothing was accepted. Correct the faults and send again",
-            faults=tuple(faulty),
+            faults=judged.faults,
         )
-    return accepted
+    return judged.events
 
 
 def _data_faults(event: Received) -> list[EventFault]:

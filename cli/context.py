@@ -1,0 +1,99 @@
+"""What commands share: the settings, Kafka and the store, opened for as long as a command needs them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from cli.errors import BadInput, CommandFailed
+from hub.bus import reader
+from hub.bus.connect import KafkaError, bus_settings, security_of
+from hub.bus.errors import BusError
+from hub.bus.producer import Publisher
+from hub.bus.records import Outgoing, Record
+from hub.settings import Settings
+from hub.store.engine import Store
+
+T = TypeVar("T")
+STDIN = "-"
+
+
+def settings() -> Settings:
+    """The settings of this process. Raises BadInput."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        faults = "; ".join(
+            f"HUB_{'_'.join(map(str, e['loc'])).upper() or '*'}: {e['msg']}"
+            for e in error.errors(include_input=False)
+        )
+        raise BadInput(faults) from None
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """The result of a command's asynchronous part."""
+    return asyncio.run(work)
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of a file, or of stdin for `-`. Raises BadInput."""
+    try:
+        if str(path) == STDIN:
+            import sys
+
+            return sys.stdin.buffer.read()
+        return path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"{path} can't be read: {error.strerror}") from None
+
+
+async def records_of(settings: Settings, topic: str) -> AsyncIterator[Record]:
+    """Every record of a topic, up to its present end. Raises CommandFailed when Kafka can't be reached."""
+    try:
+        found = reader.read_range(settings.bootstrap_servers, topic, security=security_of(settings))
+        async for record in found:
+            yield record
+    except KafkaError as error:
+        raise unreachable(settings, error) from None
+
+
+@asynccontextmanager
+async def publisher(settings: Settings) -> AsyncIterator[Publisher]:
+    """A publisher, connected. Raises CommandFailed when Kafka can't be reached."""
+    opened = Publisher(bus_settings(settings, client_id="hub-cli"))
+    try:
+        await opened.start()
+    except KafkaError as error:
+        raise unreachable(settings, error) from None
+    try:
+        yield opened
+    finally:
+        await opened.stop()
+
+
+async def publish(settings: Settings, records: Sequence[Outgoing]) -> None:
+    """Returns when Kafka has acknowledged all. Raises CommandFailed."""
+    async with publisher(settings) as opened:
+        try:
+            await opened.publish(records)
+        except BusError as error:
+            raise CommandFailed(str(error)) from None
+
+
+@asynccontextmanager
+async def store(settings: Settings) -> AsyncIterator[Store]:
+    """The hub's store, opened; its schema is left as it is."""
+    opened = await Store.open(settings.store_url)
+    try:
+        yield opened
+    finally:
+        await opened.close()
+
+
+def unreachable(settings: Settings, error: Exception) -> CommandFailed:
+    return CommandFailed(
+        f"Kafka at {settings.bootstrap_servers} can't be used ({error}); check HUB_BOOTSTRAP_SERVERS and the broker"
+    )

@@ -1,0 +1,51 @@
+"""The entry point of `hub`: every group of commands, and the one place where errors become messages and exit codes."""
+
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from cli import catalog, events, topics
+from cli.errors import FAILED, OK, CommandFailed
+from cli.output import complain
+from hub.bus.connect import KafkaError
+from hub.bus.errors import BusError
+from hub.store.errors import StoreError
+from hub.telemetry.logging import configure_logging
+from hub.telemetry.redaction import Redactor
+
+app = typer.Typer(
+    name="hub",
+    help="An event-sourced integration hub for HaloPSA.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(catalog.app, name="catalog")
+app.add_typer(events.app, name="event")
+app.add_typer(topics.app, name="topics")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs one command and exits: 0 well, 1 failed, 2 what was given can't be used."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """The exit code of one command; every error is one message on stderr."""
+    configure_logging("cli", redactor=Redactor(), level="WARNING", console=True)
+    try:
+        # Usage errors, --help and typer.Exit end in SystemExit, with the right code and their own words.
+        app(args=arguments)
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else FAILED
+    except KeyboardInterrupt:
+        complain("stopped; nothing more was done")
+        return FAILED
+    except CommandFailed as error:
+        complain(str(error))
+        return error.exit_code
+    except (BusError, KafkaError, StoreError) as error:
+        complain(str(error))
+        return FAILED
+    return OK

@@ -1,0 +1,53 @@
+"""What commands print: tables and text for people, one JSON document for scripts. Errors go to stderr."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, for scripts.")]
+
+
+def print_json(document: Any) -> None:
+    """The document on stdout, on one line for each nesting level that a person can read."""
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n")
+
+
+def say(text: str, *, style: str | None = None) -> None:
+    """One message for a person, as it is: nothing in it is markup."""
+    _console().print(Text(text, style=style or ""), soft_wrap=True)
+
+
+def complain(text: str) -> None:
+    """The one message of a command that failed."""
+    Console(stderr=True).print(Text("error: ", style="bold red") + Text(text), soft_wrap=True)
+
+
+def print_table(
+    columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str | None = None
+) -> None:
+    """A table; cells are text as it is."""
+    table = Table(title=title, title_justify="left", header_style="bold", expand=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
+    _console().print(table)
+
+
+def print_fields(fields: Mapping[str, object]) -> None:
+    """Names and values, one a line; empty ones are left out."""
+    table = Table.grid(padding=(0, 2))
+    for name, value in fields.items():
+        if value not in (None, ""):
+            table.add_row(Text(name, style="bold"), Text(str(value)))
+    _console().print(table)
+
+
+def _console() -> Console:
+    return Console(highlight=False)
