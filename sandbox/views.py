@@ -1,6 +1,6 @@
 """How stored rows look in answers: names filled in, nested objects only where Halo has them, no nulls."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 
 from sandbox.instance import Instance
@@ -67,7 +67,7 @@ def one(instance: Instance, resource: Resource, values: Values, *, details: bool
     if resource.link_table is not None:
         view["external_links"] = links(instance, resource.link_table, values["id"])
     if resource.table == "Quotation":
-        view["lines"] = [linked(instance, line) for line in view["lines"]]
+        view["lines"] = linked(instance, view["lines"])
     return view
 
 
@@ -134,17 +134,25 @@ def is_opportunity(instance: Instance, ticket: Values) -> bool:
 
 
 def links(instance: Instance, table_id: int, halo_id: int) -> list[dict[str, Any]]:
-    rows = (row.values for row in instance.store.table("ExternalLink").values())
+    return links_by_record(instance, table_id, {halo_id}).get(halo_id, [])
+
+
+def links_by_record(instance: Instance, table_id: int, ids: Set[int]) -> dict[int, list[dict[str, Any]]]:
+    found: dict[int, list[dict[str, Any]]] = {}
+    for row in instance.store.table("ExternalLink").values():
+        link = row.values
+        if link["halo_id"] in ids and link["table_id"] == table_id:
+            plain = {name: value for name, value in link.items() if value is not None}
+            found.setdefault(link["halo_id"], []).append(plain)
+    return found
+
+
+def linked(instance: Instance, lines: Sequence[Values]) -> list[dict[str, Any]]:
+    """Quote lines, each with the first link it has as `external_link`."""
+    found = links_by_record(instance, LINE_LINK_TABLE, {line["id"] for line in lines})
     return [
-        {name: value for name, value in link.items() if value is not None}
-        for link in rows
-        if link["table_id"] == table_id and link["halo_id"] == halo_id
+        {**line, **({"external_link": found[line["id"]][0]} if line["id"] in found else {})} for line in lines
     ]
-
-
-def linked(instance: Instance, line: Values) -> dict[str, Any]:
-    found = links(instance, LINE_LINK_TABLE, line["id"])
-    return {**line, "external_link": found[0]} if found else dict(line)
 
 
 def is_true(query: Mapping[str, str], name: str) -> bool:

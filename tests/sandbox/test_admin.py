@@ -1,5 +1,7 @@
 """Budget, request log, instances, fixtures, and the process itself."""
 
+import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -61,7 +63,9 @@ def test_the_default_instance_lives_at_the_root(sandbox_process: SandboxProcess)
 
 
 def test_an_unknown_instance_is_404(sandbox_process: SandboxProcess) -> None:
-    assert httpx.get(f"{sandbox_process.url}/nobody/api/Tax", trust_env=False).status_code == 404
+    assert (
+        httpx.get(f"{sandbox_process.url}/nobody/api/Tax", trust_env=False, verify=False).status_code == 404
+    )
     with Sandbox(sandbox_process.url, "nobody") as nobody, pytest.raises(AssertionError, match="404"):
         nobody.state("Client")
 
@@ -198,3 +202,21 @@ def test_it_starts_with_a_fixture_of_ones_own_or_says_why_not(tmp_path: Path) ->
     own.write_text("Gadget: []\n")
     with pytest.raises(RuntimeError, match="Gadget"):
         start_sandbox(tmp_path, fixture=own)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the examples are curl commands")
+def test_the_examples_of_the_manual_work(tmp_path: Path, free_port: int) -> None:
+    text = (ROOT / "docs/sandbox.md").read_text()
+    blocks = re.findall(r"```bash\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) == 6
+    script = "\n".join(["set -euo pipefail", "trap 'kill $(jobs -p)' EXIT", *blocks])
+    script = script.replace("8901", str(free_port)).replace("/tmp/", f"{tmp_path}/")
+    script = script.replace(".venv/bin/python", sys.executable)
+    script += '\nkill %1 && wait %1 && trap - EXIT && echo "ended cleanly"\n'
+    done = subprocess.run(
+        ["bash", "-c", script], check=False, cwd=ROOT, capture_output=True, text=True, timeout=30
+    )
+    assert done.returncode == 0, done.stderr
+    for part in ("Brightwater Dental Group", '"tax_total":379.6', "500\n", '"Stored all the same"'):
+        assert part in done.stdout
+    assert done.stdout.endswith("ended cleanly\n")

@@ -18,7 +18,9 @@ def ask(sandbox: Sandbox, **changes: str) -> httpx.Response:
         "scope": "all",
         **changes,
     }
-    return httpx.post(f"{sandbox.auth_url}/token", params={"tenant": "acme"}, data=form, trust_env=False)
+    return httpx.post(
+        f"{sandbox.auth_url}/token", params={"tenant": "acme"}, data=form, trust_env=False, verify=False
+    )
 
 
 def test_a_token_answer_has_the_six_members(sandbox: Sandbox) -> None:
@@ -54,7 +56,7 @@ def test_a_bad_token_request_gets_an_oauth_error(
 
 
 def test_authinfo_names_the_token_server_to_anyone(sandbox: Sandbox) -> None:
-    info = httpx.get(f"{sandbox.resource_url}/authinfo", trust_env=False).json()
+    info = httpx.get(f"{sandbox.resource_url}/authinfo", trust_env=False, verify=False).json()
     assert info == {"auth_url": sandbox.auth_url, "tenant_id": sandbox.instance}
 
 
@@ -62,7 +64,7 @@ def test_authinfo_names_the_token_server_to_anyone(sandbox: Sandbox) -> None:
     "headers", [{}, {"Authorization": "Bearer nonsense"}, {"Authorization": "Basic eDp5"}]
 )
 def test_no_valid_bearer_means_an_empty_401(sandbox: Sandbox, headers: dict[str, str]) -> None:
-    answer = httpx.get(f"{sandbox.resource_url}/Client", headers=headers, trust_env=False)
+    answer = httpx.get(f"{sandbox.resource_url}/Client", headers=headers, trust_env=False, verify=False)
     assert (answer.status_code, answer.content) == (401, b"")
 
 

@@ -13,7 +13,8 @@ LINK = {"module_id": 77, "third_party_id": "key-1", "third_party_desc": "our key
 
 
 def links(client: httpx.Client, **query: Any) -> list[dict[str, Any]]:
-    return client.get("/ExternalLink", params=query).json()["links"]
+    rows: list[dict[str, Any]] = client.get("/ExternalLink", params=query).json()["links"]
+    return rows
 
 
 @pytest.mark.parametrize(

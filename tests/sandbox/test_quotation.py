@@ -20,7 +20,8 @@ def deal(halo: httpx.Client) -> int:
 def save(client: httpx.Client, **fields: Any) -> dict[str, Any]:
     answer = client.post("/Quotation", json=[fields])
     assert answer.status_code == 201, answer.text
-    return answer.json()
+    quote: dict[str, Any] = answer.json()
+    return quote
 
 
 TWO_LINES = [

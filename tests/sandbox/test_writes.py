@@ -18,13 +18,15 @@ EXCEPTION_MEMBERS = {
 def made(client: httpx.Client, path: str, **fields: Any) -> dict[str, Any]:
     answer = client.post(path, json=[fields])
     assert answer.status_code == 201, answer.text
-    return answer.json()
+    row: dict[str, Any] = answer.json()
+    return row
 
 
 def message(answer: httpx.Response) -> str:
     assert answer.status_code == 400
     assert answer.json().keys() == EXCEPTION_MEMBERS
-    return answer.json()["Message"]
+    text: str = answer.json()["Message"]
+    return text
 
 
 def test_one_element_is_answered_with_one_object_and_several_with_an_array(halo: httpx.Client) -> None:
