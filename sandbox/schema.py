@@ -47,9 +47,6 @@ class Schema:
             }
         )
 
-    def entities(self) -> frozenset[str]:
-        return frozenset(self._entities)
-
     def fields(self, entity: str) -> Fields:
         return self._entities[entity]
 
