@@ -1,0 +1,169 @@
+"""What a batch of events comes to: records to save, messages to publish, rows that begin or end to wait. Pure.
+
+The events of one entity fold one after another, so a batch counts like its events one by one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
+
+import msgspec
+
+from hub.bus.producer import record_size
+from hub.bus.records import Outgoing
+from hub.store.records import Record, RecordKey
+from hub.tenants.follower import Rules
+from schemas.commands import TYPE_OF_KIND, Command
+from schemas.envelope import Fault
+from services.mapper.emit import basis_of, command_message
+from services.mapper.intake import Event, Refused, refused
+from services.mapper.quote import Desired, Waiting, commands, desired
+from services.mapper.record import Folded, fold, versions_of
+from services.mapper.scope import MappingRejected
+
+Result = Literal["mapped", "repeat", "stale", "waiting", "parked", "switched_off"]
+
+_CONFLICT = Fault("revision", "another event of this entity has this revision with other content")
+_MIXED = Fault("revision", "an entity's events all carry a revision, or none does; this one differs")
+_FIXES = {
+    "revision.conflict": "let the producer raise the revision with every change, then publish the event again",
+    "ordering.mixed": "let the producer send a revision with every event of an entity, or with none",
+    "mapping.rejected": "mend the tenant's rules or the quote, then redrive this dead letter",
+    "mapper.failed": "this is a fault of the hub: report it with this dead letter, and redrive it after the repair",
+    "command.too_large": "split the quote: its command is larger than a message may be",
+}
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """How one event ended in this stage; a refused one ends as its dead letter."""
+
+    event: Event
+    result: Result | Refused
+
+
+class Batch:
+    """Folds and maps events onto the records that were loaded for them. Made anew for each batch."""
+
+    def __init__(
+        self,
+        records: Mapping[RecordKey, Record],
+        rules_of: Callable[[str], Rules | None],
+        cache: DesiredCache,
+        *,
+        max_message_bytes: int,
+    ) -> None:
+        self._loaded = records
+        self._records = dict(records)
+        self._rules_of = rules_of
+        self._cache = cache
+        self._max_message_bytes = max_message_bytes
+        self.outgoing: list[Outgoing] = []
+        self.commands: Counter[str] = Counter()
+        self.settled: list[Settled] = []
+        self.waiting: dict[RecordKey, Event] = {}
+        self.arrived: set[RecordKey] = set()
+        self.parked: list[Event] = []
+        self.surprises: list[tuple[Event, Exception]] = []
+
+    def run(self, events: Sequence[Event]) -> None:
+        """Take in events in their order."""
+        for event in events:
+            try:
+                result = self._one(event)
+            except Exception as error:  # noqa: BLE001 - one quote's surprise must not hold up every other tenant
+                self.surprises.append((event, error))
+                result = _refuse(event, "mapper.failed", (Fault("", f"{type(error).__name__}: {error}"),))
+            self.settled.append(Settled(event, result))
+            if isinstance(result, Refused):
+                self.outgoing.append(result.letter)
+
+    def changed(self) -> list[tuple[Record, int]]:
+        """The records to save, each with the version that it must still have."""
+        changed = []
+        for key, record in self._records.items():
+            before = self._loaded.get(key)
+            if record is not before:
+                version = 0 if before is None else before.version
+                changed.append((msgspec.structs.replace(record, version=version + 1), version))
+        return changed
+
+    def _one(self, event: Event) -> Result | Refused:
+        rules = self._rules_of(event.envelope.tenant)
+        if rules is None:
+            self.parked.append(event)
+            return "parked"
+        before = self._records.get(event.key)
+        folded = fold(before, event.envelope, event.data)
+        if folded.status == "conflict":
+            return _refuse(event, "revision.conflict", (_CONFLICT,))
+        if folded.status == "mixed":
+            return _refuse(event, "ordering.mixed", (_MIXED,))
+        if folded.status == "effective":
+            self._records[event.key] = folded.record
+            if before is not None and "head" in folded.changed and "head" not in before.groups:
+                self.arrived.add(event.key)
+                self.waiting.pop(event.key, None)
+        return self._map(event, folded, rules)
+
+    def _map(self, event: Event, folded: Folded, rules: Rules) -> Result | Refused:
+        record, effective = folded.record, rules.rules.for_source(event.key.source)
+        if effective.quotes is None:
+            return "switched_off"
+        try:
+            state = self._cache.get(record, rules.hash, lambda: desired(record, effective))
+        except MappingRejected as error:
+            return _refuse(event, "mapping.rejected", error.faults)
+        if isinstance(state, Waiting):
+            self.waiting[event.key] = event
+            return "waiting"
+        basis = basis_of(event.envelope, event.record.topic, versions_of(record), rules.sequence, rules.hash)
+        made = commands(state, record, effective, basis, folded.touched)
+        messages = [command_message(command, event.envelope) for command in made]
+        fault = self._too_large(made, messages)
+        if fault is not None:
+            return _refuse(event, "command.too_large", (fault,))
+        self.outgoing += messages
+        self.commands.update(TYPE_OF_KIND[command.kind] for command in made)
+        return "mapped" if folded.status == "effective" else _quiet(folded)
+
+    def _too_large(self, made: Sequence[Command], messages: Sequence[Outgoing]) -> Fault | None:
+        for command, message in zip(made, messages, strict=True):
+            size = record_size(message)
+            if size > self._max_message_bytes:
+                problem = f"the {command.kind} command has {size} bytes, of {self._max_message_bytes} at most"
+                return Fault("", problem)
+        return None
+
+
+class DesiredCache:
+    """What the head and lines of recent records map to, so that a change of status doesn't map them again."""
+
+    def __init__(self, size: int = 2_000) -> None:
+        self._size = size
+        self._entries: dict[RecordKey, tuple[tuple[str, str, str], Desired]] = {}
+
+    def get(self, record: Record, rule_hash: str, make: Callable[[], Desired | Waiting]) -> Desired | Waiting:
+        head, lines = record.groups.get("head"), record.groups.get("lines")
+        if head is None or lines is None:
+            return make()
+        stamp = (head.hash, lines.hash, rule_hash)
+        entry = self._entries.get(record.key)
+        if entry is not None and entry[0] == stamp:
+            return entry[1]
+        state = make()
+        if isinstance(state, Desired):
+            self._entries.pop(record.key, None)
+            if len(self._entries) >= self._size:
+                del self._entries[next(iter(self._entries))]
+            self._entries[record.key] = (stamp, state)
+        return state
+
+
+def _quiet(folded: Folded) -> Result:
+    return "repeat" if folded.status == "repeat" else "stale"
+
+
+def _refuse(event: Event, reason: str, faults: tuple[Fault, ...]) -> Refused:
+    return refused(event.record, event.envelope, reason, faults, _FIXES[reason])

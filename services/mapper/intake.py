@@ -1,0 +1,93 @@
+"""Judges what came over Kafka as strictly as what comes over HTTP: an event, or why it is none. Pure."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import msgspec
+
+from hub.bus.records import Outgoing, Record
+from hub.dead_letters import of_record
+from hub.store.records import RecordKey
+from schemas.envelope import Envelope, EnvelopeInvalid, Fault, ahead_of, from_headers, kind_of
+from schemas.faults import MAX_DEPTH, DataInvalid, decode_source, depth, too_deep
+from schemas.quotes import Quote, QuoteStatus
+from services.mapper.refs import MAX_ID
+
+MAX_FAULTS_SAID = 5
+
+
+class Event(msgspec.Struct, frozen=True):
+    """A source event that holds: its record on the log, envelope, data, and the entity that it is about."""
+
+    record: Record
+    envelope: Envelope
+    data: Quote | QuoteStatus
+    key: RecordKey
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """What can't be an event, as the dead letter to publish. `reason` is its code."""
+
+    record: Record
+    envelope: Envelope | None
+    reason: str
+    letter: Outgoing
+
+
+class Tombstone(msgspec.Struct, frozen=True):
+    """A record without a value: nothing is said, so there is nothing to do."""
+
+    record: Record
+
+
+def read(record: Record, now: dt.datetime) -> Event | Refused | Tombstone:
+    """One record of a source topic. Every fault of its envelope, or else of its data, is told at once."""
+    if not record.value:
+        return Tombstone(record)
+    try:
+        envelope = from_headers(record.headers)
+    except EnvelopeInvalid as error:
+        return refused(record, None, "envelope.invalid", error.faults)
+    fault = _misplaced(record, envelope)
+    if fault is not None:
+        return refused(record, envelope, "key.mismatch", (fault,))
+    if len(envelope.subject) > MAX_ID:
+        fault = Fault("subject", f"is longer than {MAX_ID} characters")
+        return refused(record, envelope, "envelope.invalid", (fault,))
+    ahead = ahead_of(envelope, now)
+    if ahead is not None:
+        return refused(record, envelope, "time.ahead", (ahead,))
+    try:
+        data = _data(envelope, record.value)
+    except DataInvalid as error:
+        return refused(record, envelope, error.reason, error.faults)
+    key = RecordKey(envelope.tenant, envelope.producer, kind_of(envelope.type), envelope.subject)
+    return Event(record, envelope, data, key)
+
+
+def refused(
+    record: Record, envelope: Envelope | None, reason: str, faults: tuple[Fault, ...], fix: str | None = None
+) -> Refused:
+    """The dead letter of a record, with its faults."""
+    said = "; ".join(f"{fault.at}: {fault.problem}" for fault in faults[:MAX_FAULTS_SAID])
+    if len(faults) > MAX_FAULTS_SAID:
+        said = f"{said}; and {len(faults) - MAX_FAULTS_SAID} more"
+    letter = of_record(record, "mapper", reason, said, envelope=envelope, faults=faults, fix=fix)
+    return Refused(record, envelope, reason, letter)
+
+
+def _misplaced(record: Record, envelope: Envelope) -> Fault | None:
+    """The fault of an event under another key: its entity's order would not hold."""
+    if record.key == envelope.key:
+        return None
+    found = "none" if record.key is None else repr(record.key[:100].decode("utf-8", "backslashreplace"))
+    return Fault("key", f"must be {envelope.key.decode()!r} (tenant/kind/subject); it is {found}")
+
+
+def _data(envelope: Envelope, value: bytes) -> Quote | QuoteStatus:
+    # Only what has that many brackets can be that deep; counting them is far cheaper than pairing them.
+    if value.count(b"{") + value.count(b"[") > MAX_DEPTH and depth(value) > MAX_DEPTH:
+        raise too_deep()
+    data: Quote | QuoteStatus = decode_source(envelope.type, value)
+    return data

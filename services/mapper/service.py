@@ -1,0 +1,221 @@
+"""The shell around the mapping: load records, fold and map, publish, save, mark; in this order and no other.
+
+Invariants:
+    * an event is marked done only when all that it caused is acknowledged by Kafka and its record is saved;
+    * a record is saved only after its commands are on the log: a crash in between makes the same ones again;
+    * nothing here waits for one tenant: what can't be mapped yet becomes a pending row.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+import msgspec
+import structlog
+
+from hub.bus.delivery import Delivery
+from hub.bus.errors import PublishFailed
+from hub.bus.records import Outgoing, Record
+from hub.steps import Steps
+from hub.store import pending, records
+from hub.store.engine import Store
+from hub.store.errors import StoreUnavailable
+from hub.store.records import RecordKey
+from hub.telemetry.metrics import Metrics
+from hub.tenants.follower import Rules
+from schemas.registry import SOURCE_TYPES
+from services.mapper.batch import Batch, DesiredCache
+from services.mapper.intake import Event, Refused, Tombstone, read
+
+BASE = "base"
+SETTINGS = "settings"
+_FIRST_DELAY_S = 0.5
+_LONGEST_DELAY_S = 10.0
+_log = structlog.get_logger(__name__)
+
+
+class RulesSource(Protocol):
+    """Where the rules come from: `hub.tenants.follower.RulesFollower`."""
+
+    def get(self, tenant: str) -> Rules | None: ...
+
+
+class Mapper:
+    """Handles batches of source events; `handle` is the consumer's handler.
+
+    `publish` returns once Kafka has acknowledged everything. `now` is the clock against which an event counts as
+    from the future.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        rules: RulesSource,
+        publish: Callable[[Sequence[Outgoing]], Awaitable[None]],
+        metrics: Metrics,
+        *,
+        max_message_bytes: int,
+        now: Callable[[], dt.datetime],
+        steps: Steps,
+    ) -> None:
+        self._store = store
+        self._rules = rules
+        self._publish = publish
+        self._metrics = metrics
+        self._max_message_bytes = max_message_bytes
+        self._now = now
+        self._steps = steps
+        self._cache = DesiredCache()
+
+    async def handle(self, deliveries: Sequence[Delivery]) -> None:
+        """Finish a batch, waiting out an absent Kafka or store: doing it all again gives the same messages."""
+        self._steps.reached("after_poll")
+        delay_s = _FIRST_DELAY_S
+        while True:
+            try:
+                await self.process([delivery.record for delivery in deliveries])
+                break
+            except (PublishFailed, StoreUnavailable) as error:
+                _log.warning("mapper.held_up", events=len(deliveries), problem=str(error), again_in_s=delay_s)
+            await asyncio.sleep(delay_s)
+            delay_s = min(2 * delay_s, _LONGEST_DELAY_S)
+            if not any(delivery.active for delivery in deliveries):
+                return
+        for delivery in deliveries:
+            delivery.done()
+
+    async def process(self, batch: Sequence[Record]) -> None:
+        """Carry out what a batch of records comes to. Raises PublishFailed, StoreUnavailable."""
+        now = self._now()
+        events: list[Event] = []
+        refusals: list[Refused] = []
+        for record in batch:
+            match read(record, now):
+                case Event() as event:
+                    events.append(event)
+                case Refused() as refusal:
+                    refusals.append(refusal)
+                case Tombstone():
+                    self._metrics.mapper_events.labels(type="none", result="ignored.tombstone").inc()
+                    _log.info(
+                        "message.settled", stage="mapper", outcome="ignored.tombstone", **_place(record)
+                    )
+        await self._publish([refusal.letter for refusal in refusals])
+        for refusal in refusals:
+            self._tell_refused(refusal)
+        while events:
+            refused_keys = await self._fold_and_map(events)
+            events = [event for event in events if event.key in refused_keys]
+
+    async def _fold_and_map(self, events: Sequence[Event]) -> set[RecordKey]:
+        """One pass; the keys whose records another process changed meanwhile, which need another pass."""
+        async with self._store.read() as conn:
+            loaded = await records.load_many(conn, {event.key for event in events})
+        mapped = Batch(loaded, self._rules.get, self._cache, max_message_bytes=self._max_message_bytes)
+        mapped.run(events)
+        await self._publish(mapped.outgoing)
+        self._steps.reached("after_publish")
+        lost = await self._save(mapped)
+        self._steps.reached("after_settle")
+        self._tell(mapped, lost)
+        return lost
+
+    async def _save(self, mapped: Batch) -> set[RecordKey]:
+        changed = mapped.changed()
+        if not (changed or mapped.waiting or mapped.arrived or mapped.parked):
+            return set()
+        at = await self._store.now() if mapped.waiting or mapped.parked else 0.0
+        async with self._store.write() as conn:
+            lost = set(await records.save_many(conn, changed))
+            for key in mapped.arrived - lost:
+                await pending.remove(conn, key.tenant, "mapper", waiting_key(key))
+            for key, event in mapped.waiting.items():
+                if key not in lost:
+                    await pending.put(conn, _row(waiting_key(key), BASE, event, at))
+            for event in mapped.parked:
+                await pending.put(conn, _row(parked_key(event.record), SETTINGS, event, at))
+        return lost
+
+    def _tell(self, mapped: Batch, lost: set[RecordKey]) -> None:
+        counts: Counter[tuple[str, str]] = Counter()
+        for event, error in mapped.surprises:
+            _log.error("mapper.failed", exc_info=error, **_place(event.record))
+        for settled in mapped.settled:
+            event, result = settled.event, settled.result
+            if event.key in lost:
+                continue
+            if isinstance(result, Refused):
+                self._tell_refused(result)
+                continue
+            counts[event.envelope.type, result] += 1
+            if result in ("waiting", "parked", "switched_off"):
+                self._tell_outcome(event, result)
+        for (event_type, ended), count in counts.items():
+            self._metrics.mapper_events.labels(type=event_type, result=ended).inc(count)
+        for command_type, count in mapped.commands.items():
+            self._metrics.mapper_commands.labels(type=command_type).inc(count)
+
+    def _tell_outcome(self, event: Event, result: str) -> None:
+        envelope = event.envelope
+        _log.info(
+            "message.settled",
+            stage="mapper",
+            outcome="ignored.switched_off" if result == "switched_off" else result,
+            tenant=envelope.tenant,
+            target=f"{event.key.source}/{event.key.kind}/{event.key.id}",
+            op_id=envelope.id,
+            type=envelope.type,
+        )
+
+    def _tell_refused(self, refusal: Refused) -> None:
+        envelope = refusal.envelope
+        event_type = "unknown" if envelope is None or envelope.type not in SOURCE_TYPES else envelope.type
+        self._metrics.mapper_events.labels(type=event_type, result="dead_letter").inc()
+        self._metrics.dead_letters.labels(stage="mapper", reason=refusal.reason).inc()
+        _log.error(
+            "message.settled",
+            stage="mapper",
+            outcome="dead_letter",
+            reason=refusal.reason,
+            tenant=None if envelope is None else envelope.tenant,
+            op_id=None if envelope is None else envelope.id,
+            **_place(refusal.record),
+        )
+
+
+def waiting_key(key: RecordKey) -> str:
+    """The pending row of an entity whose base has not arrived: one for the entity."""
+    return f"{key.source}/{key.kind}/{key.id}"
+
+
+def parked_key(record: Record) -> str:
+    """The pending row of an event whose tenant has no rules yet: one for the record, so that none replaces another.
+
+    The event that is published again has a place of its own on the log, so removing this row never removes the
+    one that a mapper without the rules may make of it.
+    """
+    return f"event/{record.topic}/{record.partition}/{record.offset}"
+
+
+def _row(target_key: str, reason: str, event: Event, at: float) -> pending.Pending:
+    return pending.Pending(
+        tenant=event.envelope.tenant,
+        stage="mapper",
+        target_key=target_key,
+        message_id=event.envelope.id,
+        message_type=event.envelope.type,
+        headers=msgspec.json.encode(event.envelope),
+        value=event.record.value or b"",
+        reason=reason,
+        not_before=at,
+        since=at,
+        phase=0,
+    )
+
+
+def _place(record: Record) -> dict[str, str | int]:
+    return {"topic": record.topic, "partition": record.partition, "offset": record.offset}

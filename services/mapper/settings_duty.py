@@ -1,0 +1,107 @@
+"""What one mapper does for all: publish changed tenant files, and release what waited for a tenant's settings.
+
+The holder of the lease ("*", "settings") does it. Two holders for a moment do no harm: a revision's id and a waiting
+event's id are the same whoever publishes them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+import msgspec
+import structlog
+
+from hub.bus.errors import PublishFailed
+from hub.bus.records import Outgoing
+from hub.lease_keeper import Held, LeaseKeeper
+from hub.store import pending
+from hub.store.engine import Store
+from hub.store.errors import StoreUnavailable
+from hub.telemetry.health import Progress
+from hub.tenants.publisher import SettingsPublisher
+from schemas.envelope import Envelope, headers_of
+from schemas.registry import TYPES
+from services.mapper.service import SETTINGS, RulesSource
+
+EVERYONE = "*"
+_CHUNK = 500
+_log = structlog.get_logger(__name__)
+
+
+class SettingsDuty:
+    """Runs for ever, once every `every_s`; without the lease it only waits."""
+
+    def __init__(
+        self,
+        keeper: LeaseKeeper,
+        publisher: SettingsPublisher,
+        store: Store,
+        rules: RulesSource,
+        publish: Callable[[Sequence[Outgoing]], Awaitable[None]],
+        progress: Progress,
+        *,
+        every_s: float,
+    ) -> None:
+        self._keeper = keeper
+        self._publisher = publisher
+        self._store = store
+        self._rules = rules
+        self._publish = publish
+        self._progress = progress
+        self._every_s = every_s
+        self._held: Held | None = None
+
+    async def run(self) -> None:
+        while True:
+            try:
+                await self.once()
+            except (PublishFailed, StoreUnavailable) as error:
+                _log.warning("settings.held_up", problem=str(error))
+            self._progress.tick()
+            await asyncio.sleep(self._every_s)
+
+    async def once(self) -> None:
+        """One round. Raises PublishFailed, StoreUnavailable; the next round does what this one left."""
+        if self._held is None or self._held.remaining_s() <= 0:
+            self._held = await self._keeper.take(EVERYONE, "settings")
+        if self._held is not None:
+            await self._publisher.scan()
+            await self.release_parked()
+
+    async def stop(self) -> None:
+        """Give the lease back, so that another mapper goes on at once."""
+        held, self._held = self._held, None
+        if held is not None:
+            await self._keeper.release(held)
+
+    async def release_parked(self) -> int:
+        """Publish again what waited for settings that are there now; the same events, with the same ids."""
+        now = await self._store.now()
+        async with self._store.read() as conn:
+            tenants = await pending.due_tenants(conn, "mapper", now)
+        released = 0
+        for tenant in tenants:
+            if self._rules.get(tenant) is None:
+                continue
+            async with self._store.read() as conn:
+                rows = [
+                    row for row in await pending.of_tenant(conn, tenant, "mapper") if row.reason == SETTINGS
+                ]
+            for start in range(0, len(rows), _CHUNK):
+                await self._release(rows[start : start + _CHUNK])
+            released += len(rows)
+            if rows:
+                _log.info("settings.released", tenant=tenant, events=len(rows))
+        return released
+
+    async def _release(self, rows: Sequence[pending.Pending]) -> None:
+        await self._publish([_again(row) for row in rows])
+        async with self._store.write() as conn:
+            for row in rows:
+                await pending.remove(conn, row.tenant, "mapper", row.target_key)
+
+
+def _again(row: pending.Pending) -> Outgoing:
+    envelope = msgspec.json.decode(row.headers, type=Envelope)
+    return Outgoing(TYPES[envelope.type].topic, envelope.key, row.value, headers_of(envelope))
