@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Self
 
 from sqlalchemy import Connection, event, exc, make_url, select
-from sqlalchemy.engine import URL
+from sqlalchemy.engine import URL, ExceptionContext
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from hub.store.errors import StoreNotSupported, StoreUnavailable, unavailable
+from hub.store.errors import StoreNotSupported, StoreUnavailable, passes
 from hub.store.sql import store_now
-
-BUSY_TIMEOUT_S = 30.0
 
 
 class Store:
@@ -31,18 +29,19 @@ class Store:
         self._reader = reader
 
     @classmethod
-    async def open(cls, url: str, *, pool_size: int = 10, statement_timeout_s: float = 60.0) -> Self:
+    async def open(cls, url: str, *, pool_size: int = 10, timeout_s: float = 30.0) -> Self:
         """Connect, and check that the database answers.
 
         `url` is `postgresql+asyncpg://…` or `sqlite+aiosqlite:///<file>` (the driver may be left out).
         `pool_size` bounds the writing and the reading connections, each; SQLite has a single writing one.
+        `timeout_s` ends a statement, on SQLite the wait for another process's transaction.
         Raises StoreNotSupported, StoreUnavailable.
         """
         parsed = _supported(url)
         if parsed.get_backend_name() == "sqlite":
-            writer, reader = _sqlite_engines(parsed, pool_size)
+            writer, reader = _sqlite_engines(parsed, pool_size, timeout_s)
         else:
-            writer, reader = _postgresql_engines(parsed, pool_size, statement_timeout_s)
+            writer, reader = _postgresql_engines(parsed, pool_size, timeout_s)
         store = cls(parsed, writer, reader)
         try:
             # The first connection makes an SQLite file, which a reading one could not.
@@ -57,20 +56,13 @@ class Store:
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A connection for reading; each statement sees what was committed before it. Raises StoreUnavailable."""
         async with self._connection(self._reader) as conn:
-            try:
-                yield conn
-            except exc.SQLAlchemyError as error:
-                raise unavailable(error) or error from error
+            yield conn
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """A transaction: commits on exit, rolls back on any error. Not to be nested. Raises StoreUnavailable."""
-        async with self._connection(self._writer) as conn:
-            try:
-                async with conn.begin():
-                    yield conn
-            except exc.SQLAlchemyError as error:
-                raise unavailable(error) or error from error
+        async with self._connection(self._writer) as conn, conn.begin():
+            yield conn
 
     async def now(self) -> float:
         """The store's clock, in seconds since the epoch."""
@@ -91,16 +83,14 @@ class Store:
 
     @asynccontextmanager
     async def _connection(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-        try:
-            conn = await engine.connect()
-        except exc.SQLAlchemyError as error:
-            raise unavailable(error) or error from error
-        except (OSError, TimeoutError) as error:
-            raise StoreUnavailable(f"the store can't be reached: {error}") from error
-        try:
+        async with AsyncExitStack() as stack:
+            try:
+                conn = await stack.enter_async_context(engine.connect())
+            except exc.TimeoutError as error:
+                raise StoreUnavailable("no connection to the store became free in time") from error
+            except (OSError, TimeoutError) as error:
+                raise StoreUnavailable(f"the store can't be reached: {error}") from error
             yield conn
-        finally:
-            await conn.close()
 
 
 def _supported(url: str) -> URL:
@@ -118,43 +108,42 @@ def _supported(url: str) -> URL:
 
 
 def _postgresql_engines(url: URL, pool_size: int, timeout_s: float) -> tuple[AsyncEngine, AsyncEngine]:
-    options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 0, "pool_pre_ping": True}
     settings = {"application_name": "halo-hub", "statement_timeout": str(int(timeout_s * 1000))}
-    writer = create_async_engine(
-        url,
-        isolation_level="READ COMMITTED",
-        connect_args={"server_settings": settings, "timeout": 10},
-        **options,
-    )
-    reader = create_async_engine(
-        url,
-        isolation_level="AUTOCOMMIT",
-        connect_args={
-            "server_settings": {**settings, "default_transaction_read_only": "on"},
-            "timeout": 10,
-        },
-        **options,
-    )
+    # The server's own timeout can't end a wait for a server that went silent.
+    waits = {"timeout": min(10.0, timeout_s), "command_timeout": timeout_s * 1.5}
+    options = {"pool_size": pool_size, "max_overflow": 0, "pool_pre_ping": True}
+    writer = _engine(url, {**waits, "server_settings": settings}, isolation_level="READ COMMITTED", **options)
+    read_only = {**settings, "default_transaction_read_only": "on"}
+    reader = _engine(url, {**waits, "server_settings": read_only}, isolation_level="AUTOCOMMIT", **options)
     return writer, reader
 
 
-def _sqlite_engines(url: URL, pool_size: int) -> tuple[AsyncEngine, AsyncEngine]:
+def _sqlite_engines(url: URL, pool_size: int, busy_timeout_s: float) -> tuple[AsyncEngine, AsyncEngine]:
+    waits = {"timeout": busy_timeout_s}
     # One writing connection: this process's writers queue here in order, instead of racing for the file's lock.
-    writer = create_async_engine(
-        url,
-        pool_size=1,
-        max_overflow=0,
-        pool_timeout=2 * BUSY_TIMEOUT_S,
-        connect_args={"timeout": BUSY_TIMEOUT_S},
-    )
-    reader = create_async_engine(
-        url, pool_size=pool_size, max_overflow=0, connect_args={"timeout": BUSY_TIMEOUT_S}
-    )
+    writer = _engine(url, waits, pool_size=1, max_overflow=0, pool_timeout=2 * busy_timeout_s)
+    reader = _engine(url, waits, pool_size=pool_size, max_overflow=0)
     event.listen(writer.sync_engine, "connect", _prepare_sqlite)
     event.listen(reader.sync_engine, "connect", _prepare_sqlite_reader)
     # The driver would begin lazily and without the lock; a lock taken first can't fail half-way through.
     event.listen(writer.sync_engine, "begin", _begin_immediate)
     return writer, reader
+
+
+def _engine(url: URL, connect_args: dict[str, Any], **options: Any) -> AsyncEngine:
+    engine = create_async_engine(url, connect_args=connect_args, hide_parameters=True, **options)
+    event.listen(engine.sync_engine, "handle_error", _translate)
+    return engine
+
+
+def _translate(context: ExceptionContext) -> StoreUnavailable | None:
+    original = context.original_exception
+    if isinstance(original, OSError | TimeoutError):
+        context.is_disconnect = True
+        context.invalidate_pool_on_disconnect = False
+    elif not isinstance(original, Exception) or not passes(original, context.is_disconnect):
+        return None
+    return StoreUnavailable(f"the store is not available: {str(original) or type(original).__name__}")
 
 
 def _prepare_sqlite(dbapi: DBAPIConnection, _record: object) -> None:

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import re
 
-from sqlalchemy import exc
-
-# Connection failures, lack of resources, shutdown and start-up, lost races (serialization, deadlock), lock timeouts.
-_PASSING = ("08", "53", "57", "40", "55P03", "25006")
-_BUSY_SQLITE = re.compile(r"database is locked|database table is locked|unable to open|disk I/O|is full|busy")
+# Connection failures, lost races (serialization, deadlock), lack of resources, shutdown and time-outs, locks.
+_PASSING_STATES = ("08", "40", "53", "57", "55P03")
+_PASSING_SQLITE = re.compile(r"is locked|unable to open|disk I/O|is full|is busy")
 
 
 class StoreError(Exception):
@@ -32,18 +30,9 @@ class StoreNotSupported(StoreError):
     """The URL's database is neither PostgreSQL (asyncpg) nor an SQLite file. Change the URL."""
 
 
-def unavailable(error: exc.SQLAlchemyError) -> StoreUnavailable | None:
-    """What callers should see of a driver's error: StoreUnavailable if time may heal it, else None."""
-    if isinstance(error, exc.TimeoutError):
-        return StoreUnavailable("no connection to the store became free in time")
-    if not isinstance(error, exc.DBAPIError):
-        return None
-    state = getattr(error.orig, "sqlstate", None)
-    passing = (
-        error.connection_invalidated
-        or (isinstance(state, str) and state.startswith(_PASSING))
-        or (isinstance(error, exc.InterfaceError) and state is None)
-        or (isinstance(error, exc.OperationalError) and bool(_BUSY_SQLITE.search(str(error.orig))))
-    )
-    # The driver's text alone: SQLAlchemy's carries the statement's parameters, which are customers' data.
-    return StoreUnavailable(f"the store is not available: {error.orig}") if passing else None
+def passes(error: Exception, is_disconnect: bool) -> bool:
+    """Whether a driver's error is one that time may heal; others are mistakes of ours or of the schema."""
+    state = getattr(error, "sqlstate", None)
+    if isinstance(state, str):
+        return state.startswith(_PASSING_STATES)
+    return is_disconnect or bool(_PASSING_SQLITE.search(str(error)))
