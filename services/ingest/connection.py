@@ -4,17 +4,8 @@ import httpx
 
 from halo import Connection, Gate, HaloClient, Secret, resolve_servers
 from hub.tenants.model import RuleSet
+from hub.tenants.scopes import scopes_of
 from hub.tenants.secrets import resolve
-
-AUTO_SCOPES = (
-    "edit:customers",
-    "edit:items",
-    "edit:quotes",
-    "edit:sales",
-    "edit:tickets",
-    "read:suppliers",
-)
-"""What `scopes: auto` asks for: enough for quotes, and no more."""
 
 
 def connection_of(rules: RuleSet) -> Connection:
@@ -29,7 +20,7 @@ def connection_of(rules: RuleSet) -> Connection:
         halo.client_id,
         Secret(resolve(halo.client_secret)),
         halo.tenant,
-        AUTO_SCOPES if halo.scopes == "auto" else tuple(halo.scopes),
+        scopes_of(rules),
     )
 
 

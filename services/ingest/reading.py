@@ -6,9 +6,8 @@ A lane reads what is due under the tenant's "read" lease, then sleeps until its 
 import asyncio
 import random
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import httpx
 import structlog
@@ -19,6 +18,8 @@ from hub.lease_keeper import Held, LeaseKeeper
 from hub.store import catalogue as stored
 from hub.store.engine import Store
 from hub.store.errors import StoreError
+from hub.telemetry.health import Progress
+from hub.tenants.follower import RulesFollower
 from hub.tenants.model import RuleSet
 from hub.tenants.secrets import SecretUnavailable
 from schemas.control import CatalogueKind
@@ -38,22 +39,6 @@ _FIRST_DELAY_S = 2.0
 _LONGEST_DELAY_S = 600.0
 # What Halo answers to one kind and would not answer to another: the login is good, this right is missing.
 _OF_ONE_KIND = (Outcome.DENIED, Outcome.REJECTED)
-
-
-class TenantRules(Protocol):
-    """One tenant's accepted rules."""
-
-    @property
-    def rules(self) -> RuleSet: ...
-    @property
-    def sequence(self) -> int: ...
-
-
-class Follower(Protocol):
-    """The accepted rules of all tenants, as they change."""
-
-    def get(self, tenant: str) -> TenantRules | None: ...
-    def tenants(self) -> Iterable[str]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +68,8 @@ class Reading:
         keeper: LeaseKeeper,
         log: HaloLog,
         http: httpx.AsyncClient,
-        follower: Follower,
+        follower: RulesFollower,
+        progress: Progress,
         timing: Timing,
         *,
         at_once: int = 16,
@@ -94,29 +80,38 @@ class Reading:
         self._log = log
         self._http = http
         self._follower = follower
+        self._progress = progress
         self._timing = timing
         self._turns = asyncio.Semaphore(at_once)
         self._random = random_
+        self._stopped = False
         self._lanes: dict[str, _Lane] = {}
-        self._requests: dict[str, list[tuple[tuple[CatalogueKind, ...], float]]] = {}
+        self._requests: dict[str, dict[CatalogueKind, float]] = {}
 
     def request(self, tenant: str, kinds: tuple[CatalogueKind, ...], at: float) -> None:
         """Asks for kinds of a tenant (all when empty) to be read by a read that begins after `at`."""
-        self._requests.setdefault(tenant, []).append((kinds, at))
+        waiting = self._requests.setdefault(tenant, {})
+        for kind in kinds or KINDS:
+            waiting[kind] = max(at, waiting.get(kind, at))
         if tenant in self._lanes:
             self._lanes[tenant].wake.set()
 
     async def run(self) -> None:
-        """Keeps one lane for each tenant, until cancelled; then ends them all."""
-        try:
-            while True:
+        """Keeps one lane for each tenant, for ever."""
+        while True:
+            if not self._stopped:
                 self._match_tenants()
-                await asyncio.sleep(_LOOK_EVERY_S)
-        finally:
-            lanes = list(self._lanes.values())
-            for lane in lanes:
-                lane.task.cancel()
-            await asyncio.gather(*(lane.task for lane in lanes), return_exceptions=True)
+            self._progress.tick()
+            await asyncio.sleep(_LOOK_EVERY_S)
+
+    async def stop(self) -> None:
+        """Ends every lane for good; leases are given back."""
+        self._stopped = True
+        lanes = list(self._lanes.values())
+        self._lanes.clear()
+        for lane in lanes:
+            lane.task.cancel()
+        await asyncio.gather(*(lane.task for lane in lanes), return_exceptions=True)
 
     def _match_tenants(self) -> None:
         known = set(self._follower.tenants())
@@ -181,8 +176,8 @@ class Reading:
         schedule = schedules.get(rules.instance)
         if schedule is None:
             schedule = schedules[rules.instance] = await self._schedule(tenant, rules.instance, now)
-        for kinds, at in self._requests.pop(tenant, []):
-            schedule.request(kinds, at)
+        for kind, at in self._requests.pop(tenant, {}).items():
+            schedule.request(kind, at)
         if schedule.due(now):
             held = await self._keeper.take(tenant, "read")
             if held is None:

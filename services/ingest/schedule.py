@@ -1,6 +1,6 @@
 """When each kind of one tenant's Halo is to be read. Pure: `now` comes in, in seconds of the store's clock."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from zlib import crc32
 
 from schemas.control import CatalogueKind
@@ -36,11 +36,10 @@ class Schedule:
         """When something is due next."""
         return min(self._due_at(kind) for kind in KINDS)
 
-    def request(self, kinds: Iterable[CatalogueKind], at: float) -> None:
-        """Someone asked at `at` for these kinds (all when empty) to be read again."""
-        for kind in tuple(kinds) or KINDS:
-            self._requested[kind] = max(at, self._requested.get(kind, at))
-            self._not_before.pop(kind, None)
+    def request(self, kind: CatalogueKind, at: float) -> None:
+        """Someone asked at `at` for this kind to be read again."""
+        self._requested[kind] = max(at, self._requested.get(kind, at))
+        self._not_before.pop(kind, None)
 
     def done(self, kind: CatalogueKind, started_at: float) -> None:
         self._last[kind] = started_at
