@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Self
 
+import aiosqlite
 from sqlalchemy import Connection, event, exc, make_url, select
 from sqlalchemy.engine import URL, ExceptionContext
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import AdaptedConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from hub.store.errors import StoreNotSupported, StoreUnavailable, passes
 from hub.store.sql import store_now
+
+_WAL_ATTEMPTS = 100
 
 
 class Store:
@@ -146,21 +152,29 @@ def _translate(context: ExceptionContext) -> StoreUnavailable | None:
     return StoreUnavailable(f"the store is not available: {str(original) or type(original).__name__}")
 
 
-def _prepare_sqlite(dbapi: DBAPIConnection, _record: object) -> None:
-    dbapi.isolation_level = None
-    cursor = dbapi.cursor()
-    cursor.execute("PRAGMA journal_mode")
-    if cursor.fetchone() != ("wal",):
-        cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA synchronous = FULL")
-    cursor.close()
+def _prepare_sqlite(dbapi: AdaptedConnection, _record: object) -> None:
+    dbapi.run_async(_prepare)
 
 
-def _prepare_sqlite_reader(dbapi: DBAPIConnection, record: object) -> None:
-    _prepare_sqlite(dbapi, record)
-    cursor = dbapi.cursor()
-    cursor.execute("PRAGMA query_only = ON")
-    cursor.close()
+def _prepare_sqlite_reader(dbapi: AdaptedConnection, _record: object) -> None:
+    dbapi.run_async(_prepare)
+    dbapi.run_async(lambda raw: raw.execute_fetchall("PRAGMA query_only = ON"))
+
+
+async def _prepare(raw: aiosqlite.Connection) -> None:
+    raw.isolation_level = None
+    await raw.execute_fetchall("PRAGMA synchronous = FULL")
+    for _ in range(_WAL_ATTEMPTS - 1):
+        try:
+            await raw.execute_fetchall("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            # SQLite does not wait here: processes that make the same new file meet, and one has to step back.
+            if "locked" not in str(error):
+                raise
+            await asyncio.sleep(random.uniform(0.005, 0.05))  # noqa: S311 - no secret
+        else:
+            return
+    await raw.execute_fetchall("PRAGMA journal_mode = WAL")
 
 
 def _begin_immediate(conn: Connection) -> None:

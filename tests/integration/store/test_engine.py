@@ -124,6 +124,13 @@ async def test_an_error_does_not_show_the_values_of_a_statement(store: Store) ->
     assert "jane" not in str(wrong.value)
 
 
+async def test_several_may_make_the_same_new_file_at_once(tmp_path: Path) -> None:
+    for number in range(25):
+        url = f"sqlite:///{tmp_path}/{number}.db"
+        for store in await asyncio.gather(*(Store.open(url) for _ in range(6))):
+            await store.close()
+
+
 async def test_a_file_locked_for_longer_than_the_timeout_is_unavailable(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     store = await Store.open(f"sqlite:///{path}", timeout_s=0.2)
