@@ -35,5 +35,6 @@ def bus_settings(settings: Settings, *, client_id: str, group: str = "") -> BusS
         group=group,
         security=security_of(settings),
         publish_timeout_s=settings.publish_timeout_s,
+        session_timeout_ms=round(settings.kafka_session_timeout_s * 1000),
         accept_start_position=settings.accept_start_position,
     )

@@ -5,7 +5,7 @@ start, either the store was restored, or the group's offsets were reset, expired
 going on would skip or repeat records, so the start is refused.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from hub.bus.errors import StartPositionMismatch
 from hub.bus.records import Partition
 from hub.bus.settings import BusSettings, client_options
+from hub.bus.topics import partition_counts
 
 
 class PositionStore(Protocol):
@@ -37,11 +38,11 @@ def mismatches(
     """Say, one line per partition, where Kafka's committed offset is not near the stored one. Pure."""
     found = []
     for partition, position in sorted(stored.items()):
-        if partition not in committed:
-            continue
         name = f"{partition.topic}[{partition.partition}]"
-        kafka = committed[partition]
-        if kafka is None:
+        kafka = committed.get(partition)
+        if partition not in committed:
+            found.append(f"{name} does not exist, the store has {position}")
+        elif kafka is None:
             found.append(f"{name} has no committed offset, the store has {position}")
         elif abs(kafka - position) > distance:
             found.append(f"{name} is committed at {kafka}, the store has {position}")
@@ -50,7 +51,7 @@ def mismatches(
     return found
 
 
-async def check_start(settings: BusSettings, topics: Iterable[str], store: PositionStore) -> None:
+async def check_start(settings: BusSettings, topics: Sequence[str], store: PositionStore) -> None:
     """Return when the group may start; with `accept_start_position`, take Kafka's word and save it.
 
     Raises:
@@ -58,8 +59,9 @@ async def check_start(settings: BusSettings, topics: Iterable[str], store: Posit
         one,
             or is missing while the store has one.
     """
+    saved = await store.load(settings.group)
     stored = {
-        Partition(*partition): position for partition, position in (await store.load(settings.group)).items()
+        Partition(*partition): position for partition, position in saved.items() if partition[0] in topics
     }
     committed, end = await _committed_and_end(settings, topics)
     found = mismatches(stored, committed, end, distance=settings.position_distance)
@@ -71,24 +73,17 @@ async def check_start(settings: BusSettings, topics: Iterable[str], store: Posit
 
 
 async def _committed_and_end(
-    settings: BusSettings, topics: Iterable[str]
+    settings: BusSettings, topics: Sequence[str]
 ) -> tuple[dict[Partition, int | None], dict[Partition, int]]:
-    # A manual assignment reads the group's offsets without joining it, so no rebalance is caused.
-    reader = AIOKafkaConsumer(
-        **client_options(
-            settings.bootstrap_servers, client_id=settings.client_id, security=settings.security
-        ),
-        group_id=settings.group,
-        enable_auto_commit=False,
+    options = client_options(
+        settings.bootstrap_servers, client_id=settings.client_id, security=settings.security
     )
+    counts = await partition_counts(options, topics)
+    partitions = [TopicPartition(topic, number) for topic, count in counts.items() for number in range(count)]
+    # A manual assignment reads the group's offsets without joining it, so no rebalance is caused.
+    reader = AIOKafkaConsumer(**options, group_id=settings.group, enable_auto_commit=False)
     await reader.start()
     try:
-        await reader.topics()
-        partitions = [
-            TopicPartition(topic, number)
-            for topic in topics
-            for number in sorted(reader.partitions_for_topic(topic) or ())
-        ]
         reader.assign(partitions)
         committed = {Partition(*partition): await reader.committed(partition) for partition in partitions}
         ends = {

@@ -19,6 +19,7 @@ from aiokafka.errors import (
     KafkaError,
     KafkaTimeoutError,
     MessageSizeTooLargeError,
+    ProducerClosed,
     UnknownTopicOrPartitionError,
 )
 from aiokafka.partitioner import murmur2
@@ -32,7 +33,7 @@ _BATCH_BYTES = 256 * 1024
 _OVERHEAD_BYTES = 96
 _HEADER_OVERHEAD_BYTES = 10
 _UTF8_MAX_BYTES = 4
-_CLOSE_TIMEOUT_S = 5.0
+_CLOSE_TIMEOUT_S = 3.0
 
 _log = structlog.get_logger(__name__)
 
@@ -222,7 +223,7 @@ async def _queue(producer: AIOKafkaProducer, records: Sequence[Outgoing]) -> lis
 def _append(batch: object, record: Outgoing) -> bool:
     """Add the record to a batch; False when the batch is full (an empty batch takes any record)."""
     return (
-        batch.append(key=record.key, value=record.value, timestamp=None, headers=record.headers)  # type: ignore[attr-defined]
+        batch.append(key=record.key, value=record.value, timestamp=None, headers=list(record.headers))  # type: ignore[attr-defined]
         is not None
     )
 
@@ -244,8 +245,10 @@ def _too_large(error: BaseException) -> bool:
 
 
 async def _close(producer: AIOKafkaProducer) -> None:
-    """Stop a producer; what it cannot flush in time is given up (its publishers have been told)."""
-    try:
-        await asyncio.wait_for(producer.stop(), _CLOSE_TIMEOUT_S)
-    except (TimeoutError, KafkaError) as error:
-        _log.warning("bus.producer_close_failed", error=repr(error))
+    """Stop a producer; what it cannot flush in time is failed (its publishers were told, or are told now)."""
+    stopping = asyncio.ensure_future(producer.stop())
+    done, _ = await asyncio.wait([stopping], timeout=_CLOSE_TIMEOUT_S)
+    if not done:
+        # An idempotent aiokafka producer retries for ever, and has no public way to give up.
+        producer._message_accumulator.fail_all(ProducerClosed())  # noqa: SLF001
+    await stopping

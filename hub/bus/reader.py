@@ -20,6 +20,7 @@ from hub.bus.errors import TopicMissing
 from hub.bus.records import Record
 from hub.bus.salvage import salvage
 from hub.bus.settings import client_options
+from hub.bus.topics import partition_counts
 
 KeyFilter = Callable[[bytes | None], bool]
 
@@ -124,18 +125,15 @@ async def follow(
 async def _assigned(
     options: Mapping[str, Any], topic: str, partitions: Collection[int] | None
 ) -> AsyncIterator[tuple[AIOKafkaConsumer, list[TopicPartition]]]:
+    count = (await partition_counts(options, [topic]))[topic]
+    if not count:
+        raise TopicMissing([topic])
+    assigned = [TopicPartition(topic, number) for number in sorted(partitions or range(count))]
     consumer = AIOKafkaConsumer(
         **options, enable_auto_commit=False, auto_offset_reset="earliest", isolation_level="read_committed"
     )
     await consumer.start()
     try:
-        if topic not in await consumer.topics():
-            raise TopicMissing([topic])
-        known = consumer.partitions_for_topic(topic) or set()
-        assigned = [
-            TopicPartition(topic, number)
-            for number in sorted(partitions if partitions is not None else known)
-        ]
         consumer.assign(assigned)
         yield consumer, assigned
     finally:

@@ -1,7 +1,7 @@
 """The topics are there, as their version fixes them, before anything is read or published."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.client import AIOKafkaClient
@@ -44,15 +44,8 @@ async def check_topics(
         TopicMissing: a topic does not exist.
         PartitionCountDiffers: a topic has another count than its spec.
     """
-    client = AIOKafkaClient(**client_options(bootstrap_servers, security=security))
-    await client.bootstrap()
-    try:
-        for spec in specs:
-            client.add_topic(spec.name)
-        await client.force_metadata_update()
-        counts = {spec.name: len(client.cluster.partitions_for_topic(spec.name) or ()) for spec in specs}
-    finally:
-        await client.close()
+    options = client_options(bootstrap_servers, security=security)
+    counts = await partition_counts(options, [spec.name for spec in specs])
     missing = [name for name, count in counts.items() if count == 0]
     if missing:
         raise TopicMissing(missing)
@@ -64,6 +57,19 @@ async def check_topics(
     if differing:
         raise PartitionCountDiffers(differing)
     return counts
+
+
+async def partition_counts(options: Mapping[str, Any], names: Sequence[str]) -> dict[str, int]:
+    """Return the partition count of each topic, 0 for one that does not exist; `options` as of `client_options`."""
+    client = AIOKafkaClient(**options)
+    await client.bootstrap()
+    try:
+        for name in names:
+            client.add_topic(name)
+        await client.force_metadata_update()
+        return {name: len(client.cluster.partitions_for_topic(name) or ()) for name in names}
+    finally:
+        await client.close()
 
 
 async def create_topics(
@@ -84,12 +90,7 @@ async def create_topics(
     admin = AIOKafkaAdminClient(**client_options(bootstrap_servers, security=security))
     await admin.start()
     try:
-        wanted = [
-            NewTopic(
-                spec.name, spec.partitions, replication_factor, topic_configs=_configs(spec, max_record_bytes)
-            )
-            for spec in specs
-        ]
+        wanted = [_new_topic(spec, replication_factor, max_record_bytes) for spec in specs]
         response = await admin.create_topics(wanted)
     finally:
         await admin.close()
@@ -103,6 +104,17 @@ async def create_topics(
     if refused:
         raise TopicCreationFailed(refused)
     return created
+
+
+def _new_topic(spec: TopicSpec, replication_factor: int, max_record_bytes: int) -> NewTopic:
+    return NewTopic(
+        spec.name,
+        spec.partitions,
+        replication_factor,
+        # aiokafka takes the cluster's default factor only beside an (empty) explicit assignment.
+        replica_assignments={} if replication_factor == -1 else None,
+        topic_configs=_configs(spec, max_record_bytes),
+    )
 
 
 def _configs(spec: TopicSpec, max_record_bytes: int) -> dict[str, str]:

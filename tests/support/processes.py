@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,6 +30,10 @@ def spawn(
     command: Sequence[str], *, log: Path, detached: bool, cwd: Path | None = None
 ) -> subprocess.Popen[bytes]:
     """Start `command` with its output appended to `log`; unless `detached`, it dies with this process."""
+    # The kernel takes the thread that forked for the parent: a child of a worker thread would end with the worker.
+    follows_us = (
+        not detached and sys.platform == "linux" and threading.current_thread() is threading.main_thread()
+    )
     with log.open("ab") as sink:
         return subprocess.Popen(
             command,
@@ -37,7 +42,7 @@ def spawn(
             stderr=subprocess.STDOUT,
             cwd=cwd,
             start_new_session=True,
-            preexec_fn=None if detached or sys.platform != "linux" else _die_with_parent,  # noqa: PLW1509
+            preexec_fn=_die_with_parent if follows_us else None,  # noqa: PLW1509
         )
 
 

@@ -1,0 +1,152 @@
+"""A publish is over when Kafka has every record, and a refused one spoils nothing after it."""
+
+import asyncio
+
+import pytest
+
+from hub.bus.errors import PublishFailed, RecordInvalid, RecordTooLarge
+from hub.bus.producer import Publisher
+from hub.bus.reader import read_range
+from hub.bus.records import Outgoing
+from tests.support.bus import bus_settings, make_topic
+from tests.support.kafka import KafkaServer
+
+
+@pytest.fixture
+def bootstrap(kafka):
+    return kafka.bootstrap
+
+
+@pytest.fixture
+async def publisher(bootstrap):
+    publisher = Publisher(bus_settings(bootstrap))
+    await publisher.start()
+    yield publisher
+    await publisher.stop()
+
+
+@pytest.fixture(scope="module")
+def own_kafka(tmp_path_factory):
+    """A broker that the test may kill."""
+    server = KafkaServer(tmp_path_factory.mktemp("kafka"))
+    server.start()
+    yield server
+    server.stop()
+
+
+async def values(bootstrap, topic):
+    return [record.value async for record in read_range(bootstrap, topic)]
+
+
+async def test_what_was_published_is_there_in_order_with_headers_and_tombstones(bootstrap, publisher):
+    topic = await make_topic(bootstrap)
+    records = [
+        Outgoing(topic, b"k", b"1", (("a", b"\xff"), ("a", b"2"), ("ü", b""))),
+        Outgoing(topic, b"k", None),
+        Outgoing(topic, None, b"3"),
+    ]
+    await publisher.publish(records)
+    read = [record async for record in read_range(bootstrap, topic)]
+    assert [(r.key, r.value, r.headers) for r in read] == [(r.key, r.value, r.headers) for r in records]
+
+
+async def test_many_batches_of_many_partitions_keep_each_keys_order(bootstrap, publisher):
+    topics = [await make_topic(bootstrap, 3), await make_topic(bootstrap, 2)]
+    body = b"." * 2_000
+    records = [Outgoing(topics[n % 2], b"key %d" % (n % 7), b"%06d" % n + body) for n in range(1_200)]
+    await asyncio.gather(publisher.publish(records[:1_000]), publisher.publish([]))
+    await publisher.publish(records[1_000:])
+    for topic in topics:
+        by_key = {}
+        async for record in read_range(bootstrap, topic):
+            by_key.setdefault(record.key, []).append(record.value)
+        expected = {}
+        for record in records:
+            if record.topic == topic:
+                expected.setdefault(record.key, []).append(record.value)
+        assert by_key == expected
+    assert publisher.unacknowledged == 0
+
+
+@pytest.mark.fault("F29")
+async def test_a_record_over_the_hubs_limit_is_refused_before_anything_is_sent(bootstrap, publisher):
+    topic = await make_topic(bootstrap)
+    with pytest.raises(RecordTooLarge):
+        await publisher.publish([Outgoing(topic, b"k", b"fine"), Outgoing(topic, b"k", b"x" * 3_000_000)])
+    assert await values(bootstrap, topic) == []
+
+
+@pytest.mark.fault("F29")
+async def test_a_record_over_the_topics_limit_spoils_nothing_that_comes_after(bootstrap, publisher):
+    """An idempotent aiokafka producer would answer OutOfOrderSequenceNumber for ever after."""
+    topic = await make_topic(bootstrap, max_record_bytes=100_000)
+    await publisher.publish([Outgoing(topic, b"k", b"before")])
+    with pytest.raises(RecordTooLarge, match=r"max\.message\.bytes"):
+        await publisher.publish([Outgoing(topic, b"k", b"x" * 500_000)])
+    for number in range(3):
+        await publisher.publish([Outgoing(topic, b"k", b"after %d" % number)])
+    assert await values(bootstrap, topic) == [b"before", b"after 0", b"after 1", b"after 2"]
+
+
+async def test_a_record_that_kafka_cannot_carry_is_refused_before_anything_is_sent(bootstrap, publisher):
+    topic = await make_topic(bootstrap)
+    with pytest.raises(RecordInvalid):
+        await publisher.publish([Outgoing(topic, b"k", b"fine"), Outgoing(topic, None, None)])
+    assert await values(bootstrap, topic) == []
+
+
+async def test_an_unknown_topic_fails_and_is_not_made(bootstrap):
+    publisher = Publisher(bus_settings(bootstrap, publish_timeout_s=1.0))
+    await publisher.start()
+    with pytest.raises(PublishFailed, match="publish all of them again"):
+        await publisher.publish([Outgoing("not.there", b"k", b"v")])
+    await publisher.publish([Outgoing(await make_topic(bootstrap), b"k", b"v")])
+    await publisher.stop()
+
+
+@pytest.mark.fault("F21")
+async def test_a_publish_fails_in_time_while_kafka_is_away_and_works_again_after(own_kafka):
+    """The restarted broker has the same data and port; the same publisher goes on."""
+    server = own_kafka
+    topic = await make_topic(server.bootstrap)
+    publisher = Publisher(bus_settings(server.bootstrap, publish_timeout_s=1.0, max_unacknowledged_records=2))
+    await publisher.start()
+    try:
+        await publisher.publish([Outgoing(topic, b"k", b"before")])
+        await asyncio.to_thread(server.kill)
+        for attempt in range(2):
+            with pytest.raises(PublishFailed):
+                await publisher.publish([Outgoing(topic, b"k", b"lost %d" % attempt)])
+        assert publisher.unacknowledged <= 2
+        await asyncio.to_thread(server.start)
+        await publish_until_it_works(publisher, Outgoing(topic, b"k", b"after"))
+        assert {b"before", b"after"} <= set(await values(server.bootstrap, topic))
+    finally:
+        await publisher.stop()
+
+
+async def publish_until_it_works(publisher, record):
+    for _ in range(20):
+        try:
+            await publisher.publish([record])
+        except PublishFailed:
+            await asyncio.sleep(0.2)
+        else:
+            return
+    pytest.fail("never worked again")
+
+
+@pytest.mark.fault("F21")
+async def test_stopping_while_kafka_is_away_ends(own_kafka):
+    server = own_kafka
+    await asyncio.to_thread(server.start)
+    topic = await make_topic(server.bootstrap)
+    publisher = Publisher(bus_settings(server.bootstrap, publish_timeout_s=0.5))
+    await publisher.start()
+    await publisher.publish([Outgoing(topic, b"k", b"before")])
+    await asyncio.to_thread(server.kill)
+    with pytest.raises(PublishFailed):
+        await publisher.publish([Outgoing(topic, b"k", b"lost")])
+    await asyncio.wait_for(publisher.stop(), 15)
+    with pytest.raises(PublishFailed, match="stopped"):
+        await publisher.publish([Outgoing(topic, b"k", b"v")])

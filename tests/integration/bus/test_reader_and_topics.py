@@ -1,0 +1,151 @@
+"""Reading without a group, and topics as their version fixes them."""
+
+import asyncio
+
+import pytest
+
+from hub.bus.errors import PartitionCountDiffers, TopicCreationFailed, TopicMissing
+from hub.bus.reader import follow, read_range
+from hub.bus.topics import check_topics, create_topics
+from tests.support.bus import (
+    Collector,
+    Spec,
+    bus_settings,
+    committed,
+    make_topic,
+    member,
+    send,
+    send_bad_header_name,
+    transact,
+)
+from tests.support.eventually import eventually
+
+
+@pytest.fixture
+def bootstrap(kafka):
+    return kafka.bootstrap
+
+
+async def read(*args, **kwargs):
+    return [record async for record in read_range(*args, **kwargs)]
+
+
+async def test_a_range_ends_at_the_end_seen_at_its_start(bootstrap):
+    topic = await make_topic(bootstrap, 3)
+    for number in range(30):
+        await send(bootstrap, topic, [b"%d" % number], key=b"key %d" % number)
+    seen = []
+    async for record in read_range(bootstrap, topic):
+        if not seen:
+            await send(bootstrap, topic, [b"later"], key=b"key 0")
+        seen.append(record.value)
+    assert sorted(seen) == sorted(b"%d" % number for number in range(30))
+
+
+async def test_a_range_takes_partitions_offsets_and_keys(bootstrap):
+    topic = await make_topic(bootstrap)
+    await send(bootstrap, topic, [b"%d" % n for n in range(6)])
+    await send(bootstrap, topic, [b"other"], key=b"other")
+    inner = await read(bootstrap, topic, start={0: 2}, end={0: 4})
+    assert [record.value for record in inner] == [b"2", b"3"]
+    assert [r.value for r in await read(bootstrap, topic, key_filter=lambda key: key == b"other")] == [
+        b"other"
+    ]
+    assert await read(bootstrap, topic, start={0: 7}) == []
+    assert await read(bootstrap, topic, end={0: 0}) == []
+
+
+@pytest.mark.fault("F28")
+async def test_a_range_leaves_the_groups_offsets_alone(bootstrap):
+    topic, settings = await make_topic(bootstrap), bus_settings(bootstrap)
+    await send(bootstrap, topic, [b"1", b"2"])
+    got = Collector()
+    async with member(settings, [topic], got) as consumer:
+        await eventually(lambda: len(got.seen) == 2)
+        before = consumer.health().assigned
+        assert len(await read(bootstrap, topic)) == 2
+        assert consumer.health().assigned == before
+    assert await committed(settings, topic) == 2
+
+
+async def test_a_range_ends_behind_transaction_markers_and_without_aborted_records(bootstrap):
+    topic = await make_topic(bootstrap)
+    await transact(bootstrap, topic, [b"kept"], commit=True)
+    await transact(bootstrap, topic, [b"aborted"], commit=False)
+    assert [record.value for record in await asyncio.wait_for(read(bootstrap, topic), 10)] == [b"kept"]
+
+
+@pytest.mark.fault("F12")
+async def test_a_range_reads_a_header_name_that_is_not_utf8(bootstrap):
+    topic = await make_topic(bootstrap)
+    await send_bad_header_name(bootstrap, topic, [b"0", b"1", b"2"], bad=1)
+    records = await asyncio.wait_for(read(bootstrap, topic), 10)
+    assert [record.value for record in records] == [b"0", b"1", b"2"]
+    assert records[1].headers[0] == ("\udcff\udcfe", b"odd")
+
+
+async def test_reading_an_unknown_topic_says_so(bootstrap):
+    with pytest.raises(TopicMissing, match="hub topics apply"):
+        await read(bootstrap, "nothing.here")
+
+
+async def test_following_catches_up_and_goes_on(bootstrap):
+    topic = await make_topic(bootstrap, 2)
+    for number in range(20):
+        await send(bootstrap, topic, [b"%d" % number], key=b"key %d" % number)
+    seen = []
+
+    async def take(feed):
+        async for record in feed:
+            assert not feed.caught_up.is_set() or len(seen) >= 20
+            seen.append(record.value)
+
+    async with follow(bootstrap, topic) as feed:
+        task = asyncio.create_task(take(feed))
+        await asyncio.wait_for(feed.caught_up.wait(), 10)
+        assert len(seen) == 20
+        await send(bootstrap, topic, [b"later"])
+        await eventually(lambda: seen[-1] == b"later")
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def test_following_an_empty_topic_has_caught_up(bootstrap):
+    topic = await make_topic(bootstrap)
+
+    async def take(feed):
+        async for _ in feed:
+            pass
+
+    async with follow(bootstrap, topic) as feed:
+        task = asyncio.create_task(take(feed))
+        await asyncio.wait_for(feed.caught_up.wait(), 5)
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def test_topics_are_created_once_and_checked(bootstrap):
+    name = await make_topic(bootstrap, 3)
+    new = f"{name}.new"
+    specs = [Spec(name, 3), Spec(new, 2, compacted=True)]
+    assert await create_topics(bootstrap, specs) == [new]
+    assert await create_topics(bootstrap, specs) == []
+    assert await check_topics(bootstrap, specs) == {name: 3, new: 2}
+
+
+async def test_a_missing_topic_is_named_and_not_made_by_asking(bootstrap):
+    for _ in range(2):
+        with pytest.raises(TopicMissing, match=r"missing topics: not\.there"):
+            await check_topics(bootstrap, [Spec("not.there")])
+
+
+async def test_a_partition_count_that_differs_is_named(bootstrap):
+    name = await make_topic(bootstrap, 3)
+    with pytest.raises(PartitionCountDiffers, match=f"{name} has 3, not 4"):
+        await check_topics(bootstrap, [Spec(name, 4)])
+    assert await check_topics(bootstrap, [Spec(name, 4)], any_partition_count=True) == {name: 3}
+
+
+async def test_a_refused_creation_holds_the_brokers_reason(bootstrap):
+    with pytest.raises(TopicCreationFailed, match="bad/name"):
+        await create_topics(bootstrap, [Spec("bad/name")])
