@@ -8,6 +8,7 @@ import typer
 from cli import catalog, events, topics
 from cli.errors import FAILED, OK, CommandFailed
 from cli.output import complain
+from cli.run import run as run_service
 from hub.bus.connect import KafkaError
 from hub.bus.errors import BusError
 from hub.store.errors import StoreError
@@ -24,6 +25,7 @@ app = typer.Typer(
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(events.app, name="event")
 app.add_typer(topics.app, name="topics")
+app.command("run")(run_service)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -49,3 +51,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         complain(str(error))
         return FAILED
     return OK
+
+
+if __name__ == "__main__":
+    main()

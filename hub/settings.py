@@ -48,6 +48,7 @@ class Settings(BaseSettings):
     kafka_ssl_certfile: Place | None = None
     kafka_ssl_keyfile: Place | None = None
     publish_timeout_s: Seconds = 10.0
+    kafka_session_timeout_s: Seconds = 15.0
     accept_start_position: bool = False
     any_partition_count: bool = False
 

@@ -18,7 +18,7 @@ SPEC_VERSION = "1.0"
 CONTENT_TYPE = "application/json"
 MAX_AHEAD = dt.timedelta(minutes=5)
 _TENANT = re.compile(r"^[a-z0-9][a-z0-9_-]{0,62}$")
-_SOURCE = re.compile(r"^/[A-Za-z0-9][A-Za-z0-9._/-]{0,99}$")
+_SOURCE = re.compile(r"^/[A-Za-z0-9][A-Za-z0-9._:/-]{0,199}$")
 _TRACEPARENT = re.compile(r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")
 _MAX_ATTRIBUTE = 512
 

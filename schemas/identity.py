@@ -29,11 +29,18 @@ def content_hash(value: Any) -> str:
 
 
 def group_hashes(command: Command) -> dict[str, str]:
-    """A hash for each field group of which the command carries at least one field."""
+    """A hash for each field group of which the command carries at least one field.
+
+    What is written on creation alone doesn't count: a record that exists is in the desired state without it.
+    """
     hashes: dict[str, str] = {}
     for group, names in command.groups.items():
         values = {name: getattr(command, name) for name in names}
-        present = {name: value for name, value in values.items() if value is not msgspec.UNSET}
+        present = {
+            name: value
+            for name, value in values.items()
+            if value is not msgspec.UNSET and value.write != "on_create"
+        }
         if present:
             hashes[group] = content_hash(present)
     return hashes

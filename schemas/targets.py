@@ -62,8 +62,8 @@ class TargetState(OwnData, frozen=True, kw_only=True):
 
     `children` maps our part keys (`site`, `user`, `line:<id>`) to Halo ids inside the record. `groups` holds the
     hash of each field group as last settled. `answered_hash` is the hash of the state as Halo answered it.
-    `look_first` demands a look-up before the next create. `owns` is false when another target owns the record: this one refers to it
-    and never updates it. `version` rises with each change of the row.
+    `look_first` demands a look-up before the next create. `owns` is false when another target owns the record:
+    this one refers to it and never updates it. `version` rises with each change of the row.
     """
 
     target: Target

@@ -1,0 +1,59 @@
+"""`hub run`: one service as a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+from enum import StrEnum
+from typing import Annotated
+
+import structlog
+import typer
+
+from cli import context
+from cli.errors import CommandFailed
+from hub.bus.errors import BusError
+from hub.runtime import ServiceFailed, serving
+from hub.settings import Settings
+from hub.store.errors import StoreError
+from hub.telemetry.logging import configure_logging
+from hub.telemetry.redaction import Redactor
+
+_log = structlog.get_logger(__name__)
+
+
+class Name(StrEnum):
+    """The services, each a package with an `app.run`."""
+
+    INGEST = "ingest"
+    MAPPER = "mapper"
+    WRITER = "writer"
+
+
+_PACKAGES = {Name.INGEST: "ingest", Name.MAPPER: "mapper", Name.WRITER: "halo_writer"}
+
+
+def run(service: Annotated[Name, typer.Argument(help="which service this process is")]) -> None:
+    """Run one service until SIGTERM; settings come from HUB_* variables."""
+    settings = context.settings()
+    secrets = (
+        () if settings.kafka_sasl_password is None else (settings.kafka_sasl_password.get_secret_value(),)
+    )
+    configure_logging(
+        service.value,
+        redactor=Redactor(secrets),
+        level=settings.log_level,
+        console=os.environ.get("HUB_LOG") == "console",
+    )
+    _log.info("service.starting", **settings.summary())
+    try:
+        asyncio.run(_run(service, settings))
+    except (ServiceFailed, BusError, StoreError) as error:
+        raise CommandFailed(f"{service.value} stopped: {error}") from error
+
+
+async def _run(name: Name, settings: Settings) -> None:
+    app = importlib.import_module(f"services.{_PACKAGES[name]}.app")
+    async with serving(name.value, host=settings.health_host, port=settings.health_port) as service:
+        await app.run(settings, service)

@@ -1,0 +1,115 @@
+"""What every service process does beside its work: signals, health and metrics, background loops that may not die.
+
+A loop that raises is a dead service that still answers pings; so a failed one makes the process unhealthy and ends
+it with exit code 1, for its supervisor to start anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
+
+import structlog
+
+from hub.bus.health import ConsumerHealth
+from hub.telemetry.health import Condition, Health, make_app
+from hub.telemetry.metrics import Metrics
+from hub.telemetry.server import AsgiServer
+
+_log = structlog.get_logger(__name__)
+_WATCH_S = 0.5
+_LIVE_S = 10.0
+
+
+class ServiceFailed(Exception):
+    """A loop of the service ended by itself; the process must end too and be started anew."""
+
+
+class Service:
+    """One service process, from start to drain."""
+
+    def __init__(self, name: str, metrics: Metrics, health: Health) -> None:
+        self.name = name
+        self.metrics = metrics
+        self.health = health
+        self._stop = asyncio.Event()
+        self._failure: BaseException | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._consumers: dict[str, tuple[Callable[[], ConsumerHealth], Condition]] = {}
+        self._alive = health.progress(f"{name} loop", max_age_s=_LIVE_S)
+
+    def run(self, loop: Coroutine[Any, Any, None], what: str) -> None:
+        """Run a loop in the background until the service stops; its end before that fails the service."""
+        task = asyncio.create_task(loop, name=f"{self.name} {what}")
+        task.add_done_callback(self._ended)
+        self._tasks.append(task)
+
+    def failed(self, error: BaseException) -> None:
+        """The service can't go on; `until_stopped` raises ServiceFailed."""
+        if self._failure is None:
+            self._failure = error
+            _log.error("service.failed", what=self.name, error=str(error))
+        self._stop.set()
+
+    def watch(self, group: str, health: Callable[[], ConsumerHealth]) -> None:
+        """Follow a consumer: liveness while it polls, readiness once the group has answered, its lag as metrics."""
+        self._consumers[group] = (health, self.health.condition(f"assigned {group}"))
+
+    async def until_stopped(self) -> None:
+        """Return when SIGTERM or SIGINT came. Raises ServiceFailed when a loop or a consumer failed."""
+        await self._stop.wait()
+        if self._failure is not None:
+            raise ServiceFailed(f"{self.name}: {self._failure}") from self._failure
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    async def close(self) -> None:
+        """Cancel the background loops."""
+        for task in self._tasks:
+            task.remove_done_callback(self._ended)
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled():
+            return
+        error = task.exception()
+        self.failed(error or ServiceFailed(f"{task.get_name()} ended by itself"))
+
+    async def observe(self) -> None:
+        """For ever: turn what consumers say of themselves into liveness, readiness and metrics."""
+        while True:
+            healthy = True
+            for group, (look, assigned) in self._consumers.items():
+                seen = look()
+                healthy = healthy and seen.is_live()
+                if seen.is_ready():
+                    assigned.holds()
+                else:
+                    assigned.fails(seen.failure or seen.poll_error or seen.phase)
+                self.metrics.poll_age.labels(group=group).set(seen.tick_age_s)
+                for partition, lag in seen.lag.items():
+                    labels = {"topic": partition.topic, "partition": str(partition.partition)}
+                    self.metrics.consumer_lag.labels(group=group, **labels).set(lag)
+            if healthy:
+                self._alive.tick()
+            await asyncio.sleep(_WATCH_S)
+
+
+@contextlib.asynccontextmanager
+async def serving(name: str, *, host: str, port: int) -> AsyncIterator[Service]:
+    """A service with its signals caught and its health port open; on exit its background loops are cancelled."""
+    service = Service(name, Metrics(), Health())
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, service.stop)
+    async with AsgiServer(make_app(service.health, service.metrics), host=host, port=port):
+        service.run(service.observe(), "observer")
+        try:
+            yield service
+        finally:
+            await service.close()

@@ -1,0 +1,1 @@
+"""Commands in, idempotent writes to Halo, outcomes out. The only service that writes to Halo."""

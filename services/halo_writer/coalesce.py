@@ -1,0 +1,54 @@
+"""Which of a tenant's waiting commands run, and in what order. Pure.
+
+Invariants:
+
+* INV-6  Per target only the newest command by `seq` runs; an older one ends `superseded` when that one settles.
+* INV-7  An `ensure` never replaces a command with a `seq`, nor the reverse: both run, the ensure first.
+* Phases order dependencies: a client before its site, its user, its opportunity and its quote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from services.halo_writer.work import Work
+
+
+def coalesce(arrived: Iterable[Work], parked: Mapping[str, Work]) -> tuple[list[Work], dict[str, Work]]:
+    """Splits what arrived into commands that may run now, one per target, and the newest of targets that wait.
+
+    `parked` are the targets that wait, by target key. A returned work has taken over whatever the commands that it
+    replaces must still be told.
+    """
+    ready: dict[tuple[str, bool], Work] = {}
+    waiting: dict[str, Work] = {}
+    for work in arrived:
+        key = work.target_key
+        if key in parked:
+            waiting[key] = newest(waiting.get(key, parked[key]), work)
+        else:
+            place = (key, work.command.ensure)
+            before = ready.get(place)
+            ready[place] = work if before is None else newest(before, work)
+    return list(ready.values()), waiting
+
+
+def newest(before: Work, after: Work) -> Work:
+    """The one of two commands for one target that is to run, having taken over what the other must be told.
+
+    Of equals the later wins. While a target waits, a full command also replaces an ensure: it creates as well.
+    """
+    if _rank(before) > _rank(after):
+        before.replaces(after)
+        return before
+    after.replaces(before)
+    return after
+
+
+def in_order(works: Iterable[Work]) -> list[Work]:
+    """By phase, ensures before full commands, then by seq; commands that are alike keep their order of arrival."""
+    return sorted(works, key=lambda work: (work.phase, not work.command.ensure, work.command.seq))
+
+
+def _rank(work: Work) -> tuple[bool, tuple[int, ...]]:
+    return not work.command.ensure, work.command.seq

@@ -1,0 +1,213 @@
+"""How commands end, and the messages that tell it: outcomes, snapshots, dead letters. Pure: times come in."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+from typing import Any
+
+import msgspec
+
+from hub.bus.records import Outgoing
+from schemas.commands import Command, Notice
+from schemas.envelope import Envelope, headers_of
+from schemas.identity import derived_id, group_hashes, outcome_id
+from schemas.outcomes import DeadLetter, DuplicateSuspected, Outcome, Result, Status
+from schemas.registry import decode, encode
+from schemas.targets import Target, TargetState
+from schemas.topics import COMMANDS, DEAD_LETTERS, OUTCOMES, TARGETS
+from services.halo_writer.work import Superseded, Work
+
+SOURCE = "/hub/writer"
+_MAX_REQUESTS = 50
+
+
+class Ending(msgspec.Struct, frozen=True, kw_only=True):
+    """How a command ended."""
+
+    status: Status
+    result: Result | None = None
+    halo_id: int | None = None
+    answered_hash: str | None = None
+    code: str | None = None
+    message: str | None = None
+    fix: str | None = None
+    superseded_by: str | None = None
+    notices: tuple[Notice, ...] = ()
+
+
+class Stored(msgspec.Struct, frozen=True, kw_only=True):
+    """An outcome as the target's row keeps it, to be published again, byte for byte, when its command repeats."""
+
+    envelope: Envelope
+    value: bytes
+
+
+def outcome_of(work: Work, ending: Ending) -> Outcome:
+    """The outcome of a command, with every request that it took."""
+    command = work.command
+    return Outcome(
+        command_id=work.command_id,
+        command_type=work.envelope.type,
+        target=command.target,
+        status=ending.status,
+        basis=command.basis,
+        result=ending.result,
+        halo_id=ending.halo_id,
+        seq=command.seq,
+        state_hash=command.state_hash,
+        answered_hash=ending.answered_hash,
+        code=ending.code,
+        message=ending.message,
+        fix=ending.fix,
+        superseded_by=ending.superseded_by,
+        notices=(*command.notices, *ending.notices),
+        requests=tuple(work.requests[-_MAX_REQUESTS:]),
+    )
+
+
+def stored_outcome(outcome: Outcome, correlation_id: str | None, now: float) -> Stored:
+    """The outcome as it is published: its id depends on the command and the status alone."""
+    envelope = Envelope(
+        id=outcome_id(outcome.command_id, outcome.status, outcome.attempt),
+        source=SOURCE,
+        type=f"command.{outcome.status}.v1",
+        subject=outcome.target.id,
+        time=utc(now),
+        tenant=outcome.target.tenant,
+        correlationid=correlation_id,
+        causationid=outcome.command_id,
+    )
+    return Stored(envelope=envelope, value=encode(outcome))
+
+
+def next_state(
+    row: TargetState, command: Command, ending: Ending, stored: Stored, *, generation: int, owns: bool = True
+) -> TargetState | None:
+    """The target's row after its command has ended so; None when nothing of it changes.
+
+    A rejection leaves what has settled as it was, and makes the next create look first. An ensure settles the
+    record's id, never a state: a full command that follows still writes its own.
+    """
+    if ending.status == "superseded" or (ending.result == "unchanged" and command.ensure):
+        return None
+    told: dict[str, Any] = {
+        "version": row.version + 1,
+        "intent": None,
+        "last_command_id": stored.envelope.causationid,
+        "last_outcome": to_row(stored),
+    }
+    if ending.status == "rejected":
+        return msgspec.structs.replace(row, **told, look_first=row.halo_id is None)
+    if not command.ensure:
+        told |= {"seq": command.seq, "state_hash": command.state_hash, "groups": group_hashes(command)}
+    return msgspec.structs.replace(
+        row,
+        **told,
+        halo_id=ending.halo_id,
+        owns=row.owns and owns,
+        answered_hash=ending.answered_hash,
+        look_first=False,
+        generation=generation,
+    )
+
+
+def published(stored: Stored) -> Outgoing:
+    envelope = stored.envelope
+    return Outgoing(OUTCOMES, envelope.tenant.encode(), stored.value, headers_of(envelope))
+
+
+def superseded_message(target: Target, older: Superseded, by: str, now: float) -> Outgoing:
+    """The end of a command whose successor has settled."""
+    outcome = Outcome(
+        command_id=older.command_id,
+        command_type=older.command_type,
+        target=target,
+        status="superseded",
+        basis=older.basis,
+        seq=older.seq,
+        superseded_by=by,
+    )
+    return published(stored_outcome(outcome, older.correlation_id, now))
+
+
+def snapshot(state: TargetState, now: float) -> Outgoing:
+    """The whole row of a target, for `hub.targets.v1`."""
+    envelope = Envelope(
+        id=derived_id("target", state.target.key, str(state.version)),
+        source=SOURCE,
+        type="target.changed.v1",
+        subject=state.target.id,
+        time=utc(now),
+        tenant=state.target.tenant,
+    )
+    return Outgoing(TARGETS, state.target.key.encode(), encode(state), headers_of(envelope))
+
+
+def rejected_command(work: Work, ending: Ending, now: float) -> Outgoing:
+    """The dead letter of a rejected command: its bytes, Halo's own words, and the event to redrive."""
+    command = work.command
+    key = command.target.tenant.encode()
+    letter = DeadLetter(
+        stage="writer",
+        reason=ending.code or "rejected",
+        message=ending.message or "",
+        topic=COMMANDS,
+        tenant=command.target.tenant,
+        event_id=work.command_id,
+        event_type=work.envelope.type,
+        subject=work.envelope.subject,
+        key=_b64(key),
+        value=_b64(work.value),
+        headers=tuple((name, _b64(value)) for name, value in headers_of(work.envelope)),
+        fix=ending.fix,
+        target=command.target,
+        basis=command.basis,
+    )
+    envelope = Envelope(
+        id=derived_id("dead-letter", work.command_id, letter.reason),
+        source=SOURCE,
+        type="dead_letter.recorded.v1",
+        subject=command.target.id,
+        time=utc(now),
+        tenant=command.target.tenant,
+        correlationid=work.envelope.correlationid,
+        causationid=work.command_id,
+    )
+    return Outgoing(DEAD_LETTERS, key, encode(letter), headers_of(envelope))
+
+
+def duplicate_suspected(target: Target, halo_ids: tuple[int, ...], why: str, now: float) -> Outgoing:
+    """The alarm for the one case that the protocol can't exclude: someone must look at these records."""
+    envelope = Envelope(
+        id=derived_id("duplicate", target.key, *map(str, halo_ids)),
+        source=SOURCE,
+        type="duplicate.suspected.v1",
+        subject=target.id,
+        time=utc(now),
+        tenant=target.tenant,
+    )
+    value = encode(DuplicateSuspected(target=target, halo_ids=halo_ids, why=why))
+    return Outgoing(OUTCOMES, target.tenant.encode(), value, headers_of(envelope))
+
+
+def to_row(stored: Stored) -> bytes:
+    return msgspec.json.encode(stored)
+
+
+def from_row(value: bytes) -> Stored:
+    return msgspec.json.decode(value, type=Stored)
+
+
+def halo_id_of(stored: Stored) -> int | None:
+    """The Halo id that a stored outcome names."""
+    outcome: Outcome = decode(stored.envelope.type, stored.value)
+    return outcome.halo_id
+
+
+def utc(seconds: float) -> dt.datetime:
+    return dt.datetime.fromtimestamp(seconds, dt.UTC)
+
+
+def _b64(value: bytes) -> str:
+    return base64.b64encode(value).decode()

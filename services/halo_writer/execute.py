@@ -1,0 +1,416 @@
+"""Drives one command through the plan: asks what to do, does it, until the command has ended or must wait.
+
+The order of what is durable is the protocol: intent, request, settle. Nothing here decides; `plan` does.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, assert_never
+
+import msgspec
+import structlog
+
+from halo import GateClosed, HaloClient, Outcome, Reply, as_id, known_fix
+from hub.lease_keeper import Held
+from hub.steps import Steps
+from hub.store.engine import Store
+from schemas.commands import Notice
+from schemas.identity import content_hash, group_hashes
+from schemas.outcomes import Request, Result
+from schemas.targets import Intent, TargetState
+from services.halo_writer import ending as tell
+from services.halo_writer import plan as planned
+from services.halo_writer.compare import equal
+from services.halo_writer.ending import Ending
+from services.halo_writer.find import Finder, LookupFailed
+from services.halo_writer.gate import TenantGate
+from services.halo_writer.kinds import SPECS
+from services.halo_writer.kinds.base import Refused, Resolved, Row, element_to_create, element_to_update
+from services.halo_writer.names import Unknown
+from services.halo_writer.resolve import NeedsCatalogue, NeedsTarget, Ready, resolve_references
+from services.halo_writer.settle import Overtaken, alarm, save_row, settle, tell_again
+from services.halo_writer.work import Work
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Parked:
+    """The command waits in the store: why, for what, and until when (store's clock)."""
+
+    reason: str
+    not_before: float
+    waits_for: str | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The command has settled; its messages are in the outbox. `halo_id` is its target's."""
+
+    status: str
+    halo_id: int | None
+    result: str | None = None
+    code: str | None = None
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds. `settle_s` is above Halo's gateway limit plus its search's lag; the others are waits between tries."""
+
+    settle_s: float = 180.0
+    first_look_s: float = 3.0
+    unreachable_s: float = 5.0
+    denied_s: float = 60.0
+    catalogue_s: float = 2.0
+    dependency_s: float = 60.0
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What executions under one lease share. `fresh_s` is how long a full read of Halo counts as fresh."""
+
+    store: Store
+    client: HaloClient
+    gate: TenantGate
+    held: Held
+    steps: Steps
+    timing: Timing
+    fresh_s: float
+
+
+class Execution:
+    """One command's way; what was found out lives here and dies with it."""
+
+    def __init__(self, tools: Tools, work: Work, row: TargetState, generation: int) -> None:
+        self._t = tools
+        self._work = work
+        self._command = work.command
+        self._row = row
+        self._generation = generation
+        self._spec = SPECS[work.command.target.kind]
+        self._finder = Finder(tools.store, tools.client, fresh_s=tools.fresh_s, noted=self._noted)
+        self._known = planned.Known()
+        self._notices: list[Notice] = []
+        self._resolved = Resolved()
+        self._record: Mapping[str, Any] = {}
+
+    async def run(self) -> Ended | Parked:
+        """Bring the command to its end, or say what it waits for. Raises Overtaken, StoreUnavailable."""
+        try:
+            while True:
+                decision = planned.plan(
+                    self._command,
+                    self._row,
+                    self._known,
+                    now=self._now(),
+                    settle_s=self._t.timing.settle_s,
+                    look_first=self._row.generation < self._generation,
+                )
+                ended = await self._act(decision)
+                if ended is not None:
+                    return ended
+        except LookupFailed as failed:
+            return self._parked_by(failed.reply)
+        except GateClosed as closed:
+            return self._closed(closed)
+        except Refused as refused:
+            return await self._reject(refused.code, str(refused), refused.fix)
+
+    async def _act(self, decision: planned.Decision) -> Ended | Parked | None:
+        """Do what was decided; None means that more is known now."""
+        match decision:
+            case planned.FindOurKey() | planned.FindMatch() | planned.ReadRecord():
+                return await self._ask(decision)
+            case planned.Create():
+                return await self._create()
+            case planned.Update(halo_id, groups):
+                return await self._update(halo_id, groups)
+            case planned.Wait(reason, not_before, waits_for):
+                again = self._now() + self._t.timing.dependency_s
+                return Parked(reason, not_before if math.isfinite(not_before) else again, waits_for)
+            case planned.Decide(question, message):
+                again = self._now() + self._t.timing.dependency_s
+                return Parked("decision", again, note=f"{question}: {message}")
+            case _:
+                return await self._end_as(decision)
+
+    async def _end_as(
+        self,
+        decision: planned.Superseded | planned.Repeat | planned.Unchanged | planned.Settle | planned.Reject,
+    ) -> Ended:
+        match decision:
+            case planned.Superseded():
+                return await self._end(Ending(status="superseded", halo_id=self._row.halo_id))
+            case planned.Repeat():
+                return await self._repeat()
+            case planned.Unchanged():
+                assert self._row.halo_id is not None
+                return await self._applied_as("unchanged", self._row.halo_id, self._row.answered_hash)
+            case planned.Settle(halo_id, result, duplicates, notices):
+                self._notices += notices
+                if duplicates:
+                    await self._alarm((halo_id, *duplicates), "a look-up by our key found several records")
+                return await self._applied_as(result, halo_id, self._answered_hash())
+            case planned.Reject(code, message):
+                return await self._reject(code, message)
+            case _:
+                assert_never(decision)
+
+    # Finding out ------------------------------------------------------------------------------------------
+
+    async def _ask(
+        self, question: planned.FindOurKey | planned.FindMatch | planned.ReadRecord
+    ) -> Ended | Parked | None:
+        fields = self._command.state_fields()
+        # Its place under others is enough to look for a record.
+        parents = tuple(name for name in ("client", "site", "opportunity") if name in fields)
+        waiting = await self._resolve(fields if isinstance(question, planned.ReadRecord) else parents)
+        if waiting is not None:
+            return waiting
+        found: dict[str, Any]
+        match question:
+            case planned.FindOurKey():
+                started_at = self._now()
+                found = {
+                    "by_our_key": await self._finder.by_our_key(
+                        self._spec, self._command, self._resolved, started_at
+                    )
+                }
+            case planned.FindMatch():
+                found = {"match": await self._finder.match(self._spec, self._command, self._resolved)}
+            case planned.ReadRecord(halo_id):
+                found = {"read_back": await self._read_back(halo_id)}
+            case _:
+                assert_never(question)
+        self._known = msgspec.structs.replace(self._known, **found)
+        return None
+
+    async def _read_back(self, halo_id: int) -> planned.ReadBack:
+        reply = await self._t.client.get(self._spec.resource, halo_id)
+        self._noted(reply)
+        if reply.not_found:
+            return planned.ReadBack(halo_id, exists=False)
+        if not reply.ok:
+            raise LookupFailed(reply)
+        self._record = reply.body
+        # What Halo has now decides which lines exist: an id that it lost must not be sent again.
+        children = self._spec.children(self._command, reply.body, self._row)
+        self._row = msgspec.structs.replace(self._row, children=children)
+        return planned.ReadBack(halo_id, exists=True, equal=equal(self._whole(halo_id), reply.body))
+
+    async def _resolve(self, fields: tuple[str, ...]) -> Ended | Parked | None:
+        async with self._t.store.read() as conn:
+            resolution = await resolve_references(conn, self._command, fields)
+        match resolution:
+            case Ready(resolved, notices):
+                self._resolved = resolved
+                self._notices += [notice for notice in notices if notice not in self._notices]
+                return None
+            case NeedsTarget(target_key):
+                return Parked("dependency", self._now() + self._t.timing.dependency_s, target_key)
+            case NeedsCatalogue(kind):
+                again = self._now() + self._t.timing.catalogue_s
+                return Parked("catalogue", again, note=f"Halo's list of {kind} is not read yet")
+            case Unknown(message, fix):
+                return await self._reject("name.unknown", message, fix)
+            case _:
+                assert_never(resolution)
+
+    # Writing ----------------------------------------------------------------------------------------------
+
+    async def _create(self) -> Ended | Parked:
+        waiting = await self._resolve(self._command.state_fields())
+        if waiting is not None:
+            return waiting
+        element = element_to_create(self._spec, self._command, self._resolved, self._row)
+        return await self._write("create", element)
+
+    async def _update(self, halo_id: int, groups: tuple[str, ...]) -> Ended | Parked:
+        fields = tuple(name for group in groups for name in self._command.groups[group])
+        waiting = await self._resolve(fields)
+        if waiting is not None:
+            return waiting
+        element = element_to_update(self._spec, self._command, self._resolved, self._row, halo_id, groups)
+        if element.keys() == {"id"}:
+            return await self._applied_as("unchanged", halo_id, self._row.answered_hash)
+        self._row = msgspec.structs.replace(self._row, halo_id=halo_id)
+        return await self._write("update", element)
+
+    async def _write(self, operation: Literal["create", "update"], element: Row) -> Ended | Parked:
+        """Intent, request, and what its answer means. `sent_at` is taken before the request can leave."""
+        ready_at = await self._t.gate.ready_at()
+        now = self._now()
+        if ready_at > now:
+            return Parked("limited", ready_at, note="the tenant's request budget is used up")
+        intent = Intent(
+            command_id=self._work.command_id,
+            operation=operation,
+            epoch=self._t.held.epoch,
+            sent_at=now,
+            state_hash=self._command.state_hash,
+        )
+        await self._save(intent)
+        self._t.steps.reached("after_intent")
+        self._t.gate.writing()
+        try:
+            reply = await self._t.client.post(self._spec.resource, element)
+        except GateClosed:
+            await self._save(None)
+            raise
+        self._noted(reply)
+        self._t.steps.reached("after_reply")
+        return await self._answered(reply, intent)
+
+    async def _answered(self, reply: Reply, intent: Intent) -> Ended | Parked:
+        match reply.outcome:
+            case Outcome.APPLIED:
+                return await self._applied(reply.body, intent)
+            case Outcome.REJECTED:
+                gone = intent.operation == "update" and reply.not_found
+                code = "halo.gone" if gone else "halo.rejected"
+                return await self._reject(
+                    code, reply.text or f"Halo answered {reply.status}", known_fix(reply.text)
+                )
+            case Outcome.AMBIGUOUS:
+                settled_at = intent.sent_at + self._t.timing.settle_s
+                look_at = self._now() + self._t.timing.first_look_s
+                not_before = min(look_at, settled_at) if intent.operation == "create" else settled_at
+                return Parked("ambiguous", not_before, note=reply.text)
+            case _:
+                # The request surely did nothing: the target is free again.
+                await self._save(None)
+                return self._parked_by(reply)
+
+    async def _applied(self, record: Row, intent: Intent) -> Ended:
+        halo_id = as_id(record.get("id")) or self._row.halo_id
+        assert halo_id is not None, "Halo's answer to a create has the record's id"
+        if self._spec.parts - record.keys():
+            # The answer lacks what the next write needs; the record itself has it.
+            record = record | await self._details(halo_id)
+        self._record = record
+        children = self._spec.children(self._command, record, self._row)
+        self._row = msgspec.structs.replace(self._row, children=children)
+        self._notices += self._spec.check(self._command, record)
+        if record.get("_warning"):
+            self._notices.append(Notice(code="halo.warning", message=str(record["_warning"])))
+        created = intent.operation == "create"
+        try:
+            return await self._applied_as("created" if created else "updated", halo_id, self._answered_hash())
+        except Overtaken:
+            if created:
+                await self._alarm((halo_id,), "a create was answered after another owner had taken over")
+            raise
+
+    async def _details(self, halo_id: int) -> Row:
+        try:
+            reply = await self._t.client.get(self._spec.resource, halo_id)
+        except GateClosed:
+            return {}
+        self._noted(reply)
+        return reply.body if reply.ok and isinstance(reply.body, dict) else {}
+
+    async def _save(self, intent: Intent | None) -> None:
+        after = msgspec.structs.replace(self._row, intent=intent)
+        self._row = await save_row(self._t.store, self._t.held, self._row, after)
+
+    # Ending -----------------------------------------------------------------------------------------------
+
+    async def _applied_as(self, result: Result, halo_id: int, answered_hash: str | None) -> Ended:
+        return await self._end(
+            Ending(
+                status="applied",
+                result=result,
+                halo_id=halo_id,
+                answered_hash=answered_hash,
+                notices=tuple(self._notices),
+            )
+        )
+
+    async def _reject(self, code: str, message: str, fix: str | None = None) -> Ended:
+        return await self._end(Ending(status="rejected", code=code, message=message, fix=fix))
+
+    async def _end(self, ending: Ending) -> Ended:
+        correlation_id = self._work.envelope.correlationid
+        stored = tell.stored_outcome(tell.outcome_of(self._work, ending), correlation_id, self._now())
+        owns = not (isinstance(self._known.match, planned.Matched) and not self._known.match.owned)
+        after = tell.next_state(
+            self._row, self._command, ending, stored, generation=self._generation, owns=owns
+        )
+        await settle(
+            self._t.store,
+            self._t.held,
+            self._work,
+            self._row,
+            after,
+            ending=ending,
+            stored=stored,
+            record=self._record,
+        )
+        self._t.steps.reached("after_settle")
+        return Ended(ending.status, ending.halo_id, ending.result, ending.code)
+
+    async def _repeat(self) -> Ended:
+        assert self._row.last_outcome is not None
+        stored = tell.from_row(self._row.last_outcome)
+        await tell_again(self._t.store, self._work, stored)
+        return Ended("repeat", tell.halo_id_of(stored))
+
+    async def _alarm(self, halo_ids: tuple[int, ...], why: str) -> None:
+        target = self._command.target
+        _log.error("duplicate.suspected", tenant=target.tenant, target=target.key, halo_ids=halo_ids, why=why)
+        message = tell.duplicate_suspected(target, halo_ids, why, self._now())
+        await alarm(self._t.store, message, target.tenant)
+
+    # Small things -----------------------------------------------------------------------------------------
+
+    def _now(self) -> float:
+        return self._t.held.store_now()
+
+    def _noted(self, reply: Reply) -> None:
+        self._work.requests += [
+            Request(
+                method=line.method,
+                path=line.path,
+                outcome=str(line.outcome),
+                duration_ms=line.duration_ms,
+                status=line.status,
+            )
+            for line in reply.lines
+        ]
+
+    def _whole(self, halo_id: int) -> Row:
+        """All that the command owns of the record, as an update would send it."""
+        groups = group_hashes(self._command)
+        return element_to_update(self._spec, self._command, self._resolved, self._row, halo_id, groups)
+
+    def _answered_hash(self) -> str | None:
+        """The hash of the fields that we own, as Halo answered them."""
+        if not self._record:
+            return None
+        try:
+            owned = self._whole(0)
+        except (KeyError, Refused):
+            return None
+        return content_hash({name: self._record.get(name) for name in sorted(owned)})
+
+    def _closed(self, closed: GateClosed) -> Parked:
+        if self._t.held.lost:
+            raise Overtaken(str(closed)) from closed
+        return Parked("limited", max(self._now() + 1.0, self._t.gate.blocked_until()), note=str(closed))
+
+    def _parked_by(self, reply: Reply) -> Parked:
+        """What a request that changed nothing leaves to wait for."""
+        timing, now = self._t.timing, self._now()
+        match reply.outcome:
+            case Outcome.THROTTLED:
+                return Parked("limited", max(now + 1.0, self._t.gate.blocked_until()), note=reply.text)
+            case Outcome.UNAUTHORISED:
+                return Parked("unauthorised", now + timing.denied_s, note=reply.text)
+            case Outcome.DENIED:
+                return Parked("denied", now + timing.denied_s, note=reply.text)
+            case _:
+                return Parked("unreachable", now + timing.unreachable_s, note=reply.text)

@@ -1,0 +1,71 @@
+"""What the writer learns from the log beside commands: Halo's catalogue, and what tests have proven of a tenant."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import cast
+
+import msgspec
+import structlog
+
+from hub.bus.delivery import Delivery
+from hub.bus.records import Record
+from hub.store import catalogue, proofs
+from hub.store.catalogue import HaloEvent
+from hub.store.engine import Store
+from schemas.control import ConnectionTested
+from schemas.envelope import Envelope, EnvelopeInvalid, from_headers
+from schemas.registry import TYPES, decode
+from schemas.topics import CONTROL, HALO
+
+_log = structlog.get_logger(__name__)
+_HALO_SOURCE = "halo/"
+
+
+class Feeds:
+    """Projects `hub.halo.v1` into the catalogue and connection tests into proofs; repeats change nothing."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def take(self, batch: Sequence[Delivery]) -> None:
+        """Project a batch, then mark it done. Raises StoreUnavailable, which the caller survives by a restart."""
+        seen: defaultdict[tuple[str, str], list[tuple[HaloEvent, float]]] = defaultdict(list)
+        for delivery in batch:
+            message = _read(delivery.record)
+            if message is None:
+                continue
+            envelope, data = message
+            time = envelope.time.timestamp()
+            if isinstance(data, ConnectionTested):
+                async with self._store.write() as conn:
+                    await proofs.put(conn, envelope.tenant, data.instance, data.proofs, time)
+            elif delivery.record.topic == HALO and envelope.producer.startswith(_HALO_SOURCE):
+                instance = envelope.producer.removeprefix(_HALO_SOURCE)
+                seen[envelope.tenant, instance].append((cast(HaloEvent, data), time))
+        for (tenant, instance), events in seen.items():
+            async with self._store.write() as conn:
+                await catalogue.apply_dated(conn, tenant, instance, events)
+        for delivery in batch:
+            delivery.done()
+
+
+def _read(record: Record) -> tuple[Envelope, msgspec.Struct] | None:
+    """A message of ours, or None for what is not: these topics are the hub's own, so it is logged and passed."""
+    if record.value is None or record.topic not in (HALO, CONTROL):
+        return None
+    try:
+        envelope = from_headers(record.headers)
+        if envelope.type not in TYPES:
+            return None
+        return envelope, decode(envelope.type, record.value)
+    except (EnvelopeInvalid, msgspec.DecodeError) as error:
+        _log.error(
+            "feed.unreadable",
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            error=str(error)[:500],
+        )
+        return None

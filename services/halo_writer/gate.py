@@ -1,0 +1,88 @@
+"""The say over each request of one tenant: nothing leaves past the lease, nothing over the budget."""
+
+from __future__ import annotations
+
+import math
+
+from halo import Budget, GateClosed
+from hub.lease_keeper import Held, LeaseKeeper
+from hub.steps import Steps
+
+WRITE_SHARE = 0.7
+_GRANT = 20
+_MARGIN_S = 0.25
+
+
+class TenantGate:
+    """Admits a request when the lease outlives its timeout and the budget has granted it.
+
+    Requests are granted in small amounts that are stored with the lease before they are used: whoever takes over after
+    a crash starts from counts that can only be too high. Times are the store's clock.
+    """
+
+    def __init__(self, keeper: LeaseKeeper, held: Held, budget: Budget, steps: Steps) -> None:
+        self._keeper = keeper
+        self._held = held
+        self._budget = budget
+        self._steps = steps
+        self._writing = False
+        budget.restore({float(start): count for start, count in held.inherited_spend.items()})
+
+    @property
+    def held(self) -> Held:
+        return self._held
+
+    def spend(self) -> dict[str, int]:
+        """The counts that a successor starts from."""
+        return {str(start): count for start, count in self._budget.snapshot().items()}
+
+    def available(self) -> int:
+        """How many requests may be sent now, granted ones included."""
+        now = self._held.store_now()
+        return self._budget.granted(now) + self._budget.available(now)
+
+    async def ready_at(self, requests: int = 1) -> float:
+        """Now, with `requests` granted and written down; or the later time (store's clock) when there may be some.
+
+        Raises GateClosed when the lease is lost.
+        """
+        now = self._held.store_now()
+        missing = requests - self._budget.granted(now)
+        if missing <= 0:
+            return now
+        if self._budget.reserve(now, max(missing, _GRANT)) < missing and self._budget.granted(now) < 1:
+            return max(self._budget.next_free_at(now), now + _MARGIN_S)
+        if not await self._keeper.save_spend(self._held, self.spend()):
+            raise GateClosed("the tenant's lease is held by another process; it goes on there")
+        return now
+
+    def writing(self) -> None:
+        """The next request is the write that an intent announces: the steps around its sending count."""
+        self._writing = True
+
+    async def admit(self, method: str, path: str, timeout_s: float) -> None:
+        if self._held.remaining_s() <= timeout_s:
+            await self._keeper.renew_all()
+        if not self._budget.spend_granted(self._held.store_now()):
+            at = await self.ready_at()
+            if at > self._held.store_now() or not self._budget.spend_granted(self._held.store_now()):
+                raise GateClosed("the tenant's request budget is used up; it goes on by itself")
+        if self._writing and method == "POST":
+            self._writing = False
+            self._steps.reached("before_send")
+            self._steps.reached_soon("sent_without_reply")
+        # The last check before the socket: a request may not outlive the lease.
+        if self._held.remaining_s() <= timeout_s:
+            raise GateClosed("the tenant's lease ends before the request could; it goes on by itself")
+
+    def throttled(self, retry_after_s: float | None) -> None:
+        self._budget.throttled(self._held.store_now(), retry_after_s)
+
+    def blocked_until(self) -> float:
+        """When requests are allowed again after a 429; -inf when they are."""
+        return self._budget.blocked_until if math.isfinite(self._budget.blocked_until) else -math.inf
+
+
+def write_budget(requests: int, window_s: float) -> Budget:
+    """The writer's share of a tenant's budget; at least one request, however small the whole is."""
+    return Budget(max(1, int(requests * WRITE_SHARE)), window_s)

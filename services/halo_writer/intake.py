@@ -1,0 +1,61 @@
+"""From a record on the commands topic to work, or to the reason why it can't be. Pure."""
+
+from __future__ import annotations
+
+import msgspec
+
+from hub.bus.records import Record
+from hub.store.pending import Pending
+from schemas.commands import COMMANDS
+from schemas.envelope import Envelope, EnvelopeInvalid, Fault, from_headers
+from schemas.registry import decode
+from services.halo_writer.work import Work
+
+
+class Unreadable(Exception):
+    """A record that is no command this release can read; `newer` is its envelope when a later release made it."""
+
+    def __init__(
+        self, reason: str, message: str, *, faults: tuple[Fault, ...] = (), newer: Envelope | None = None
+    ) -> None:
+        self.reason = reason
+        self.faults = faults
+        self.newer = newer
+        super().__init__(message)
+
+
+def read_command(record: Record) -> Work:
+    """The command in a record. Raises Unreadable."""
+    if record.value is None:
+        raise Unreadable("ignored.tombstone", "a tombstone is no command")
+    try:
+        envelope = from_headers(record.headers)
+    except EnvelopeInvalid as error:
+        raise Unreadable("envelope.invalid", str(error), faults=error.faults) from None
+    if envelope.type not in COMMANDS:
+        raise Unreadable("version", f"{envelope.type} is not known to this release", newer=envelope)
+    try:
+        command = decode(envelope.type, record.value)
+    except msgspec.ValidationError as error:
+        raise Unreadable("version", f"{envelope.type}: {error}", newer=envelope) from None
+    except msgspec.DecodeError as error:
+        raise Unreadable("data.not_json", str(error)) from None
+    return Work(command=command, envelope=envelope, value=record.value)
+
+
+def of_newer_release(record: Record, envelope: Envelope, now: float) -> Pending:
+    """A row that waits for the upgrade: this release must not guess at what it can't read."""
+    assert record.value is not None
+    return Pending(
+        tenant=envelope.tenant,
+        stage="writer",
+        target_key=f"version/{envelope.id}",
+        message_id=envelope.id,
+        message_type=envelope.type,
+        headers=msgspec.json.encode(envelope),
+        value=record.value,
+        reason="version",
+        not_before=now + 3600.0,
+        since=now,
+        phase=0,
+    )

@@ -1,0 +1,11 @@
+"""One module for each kind of record that the writer can write."""
+
+from __future__ import annotations
+
+from schemas.targets import Kind
+from services.halo_writer.kinds import client, item, opportunity, quote, site, user
+from services.halo_writer.kinds.base import KindSpec
+
+SPECS: dict[Kind, KindSpec] = {
+    module.SPEC.kind: module.SPEC for module in (client, site, user, item, opportunity, quote)
+}

@@ -1,0 +1,185 @@
+"""What the writer must know of a kind, and the walk from a command's fields to Halo's.
+
+One module here is one kind: which resource it is, which Halo field each of its fields fills, how our key
+travels and is looked for, and what the answer of a write tells. Everything else in the writer is the same for all.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from halo.resources import Resource
+from schemas.commands import Command, Field, Named, Notice
+from schemas.targets import Kind, Target, TargetState, our_key
+
+Row = dict[str, Any]
+
+
+class Refused(Exception):
+    """The command can't be written as it is; `code` and the message become its rejection."""
+
+    def __init__(self, code: str, message: str, fix: str | None = None) -> None:
+        self.code = code
+        self.fix = fix
+        super().__init__(message)
+
+
+class Resolved(msgspec.Struct, frozen=True):
+    """What a command's references came to: targets and names to Halo ids, and which items recur.
+
+    A name that Halo lacks and that may be left out is present with None.
+    """
+
+    targets: Mapping[Target, int] = {}
+    names: Mapping[Named, int | None] = {}
+    recurring_items: Mapping[int, bool] = {}
+
+    def target(self, target: Target) -> int:
+        return self.targets[target]
+
+    def name(self, named: Named) -> int | None:
+        return self.names[named]
+
+
+Fill = str | Callable[[Any, Resolved], Row]
+"""The Halo field that a value fills as it is, or a function that makes the Halo fields of it."""
+
+
+def _no_children(command: Command, record: Mapping[str, Any], row: TargetState) -> dict[str, int]:
+    return {}
+
+
+def _no_check(command: Command, record: Mapping[str, Any]) -> tuple[Notice, ...]:
+    return ()
+
+
+def _no_finish(command: Command, element: Row, row: TargetState) -> Row:
+    return element
+
+
+@dataclass(frozen=True)
+class KindSpec:
+    """One kind of record.
+
+    `fills` says how each field is written; `on_create` names fields that Halo takes in the creating request only.
+    `key_field` is the plain field that carries our key beside the external link, `key_scope` the list filters that
+    narrow a search for it. `natural_keys` are what two targets of this kind may not both create. `children` reads
+    the ids of parts out of Halo's record, `check` what a person should know of it. `finish` completes an element
+    with what it takes from the row (the ids of a quote's lines).
+    """
+
+    kind: Kind
+    resource: Resource
+    fills: Mapping[str, Fill]
+    on_create: frozenset[str] = frozenset()
+    key_field: str | None = None
+    key_scope: Callable[[Command, Resolved], Row | None] = lambda command, resolved: None
+    natural_keys: Callable[[Command], tuple[str, ...]] = lambda command: ()
+    children: Callable[[Command, Mapping[str, Any], TargetState], dict[str, int]] = _no_children
+    check: Callable[[Command, Mapping[str, Any]], tuple[Notice, ...]] = _no_check
+    finish: Callable[[Command, Row, TargetState], Row] = _no_finish
+    parts: frozenset[str] = frozenset()
+    """Halo fields of the record that `children` needs; an answer without them is read back."""
+
+
+def element_to_create(spec: KindSpec, command: Command, resolved: Resolved, row: TargetState) -> Row:
+    """The one element of the creating POST: every field that is owned, and our key."""
+    element = _fill(spec, command, spec.fills, resolved, creating=True)
+    element |= marks(spec, command.target)
+    return spec.finish(command, element, row)
+
+
+def element_to_update(
+    spec: KindSpec,
+    command: Command,
+    resolved: Resolved,
+    row: TargetState,
+    halo_id: int,
+    groups: Iterable[str],
+) -> Row:
+    """The one element of an updating POST: the id and the owned fields of these groups.
+
+    Only `{"id": ...}` comes when nothing of the groups may be written; such an update need not be sent.
+    """
+    names = [name for group in groups for name in command.groups[group] if name not in spec.on_create]
+    element = {"id": halo_id, **_fill(spec, command, names, resolved, creating=False)}
+    return spec.finish(command, element, row)
+
+
+def marks(spec: KindSpec, target: Target) -> Row:
+    """Our key in the creating request: an external link, and the plain field where the entity has one."""
+    key = our_key(target)
+    found: Row = {"new_external_link": {"third_party_id": key, "third_party_desc": "halo-hub"}}
+    if spec.key_field is not None:
+        found[spec.key_field] = key
+    return found
+
+
+def references(value: Any) -> Iterator[Target | Named]:
+    """Every target and name that a command's fields refer to."""
+    match value:
+        case Command():
+            for name in value.state_fields():
+                yield from references(getattr(value, name))
+        case Target() | Named():
+            yield value
+        case msgspec.Struct():
+            for name in value.__struct_fields__:
+                yield from references(getattr(value, name))
+        case tuple() | list():
+            for item in value:
+                yield from references(item)
+
+
+def value_of(field: Any) -> Any:
+    """The value of a field, or None when the rules don't own it."""
+    return field.value if isinstance(field, Field) else None
+
+
+def _fill(
+    spec: KindSpec, command: Command, names: Iterable[str], resolved: Resolved, *, creating: bool
+) -> Row:
+    element: Row = {}
+    for name in names:
+        field = getattr(command, name)
+        if field is UNSET or not _written(field, creating=creating):
+            continue
+        fill = spec.fills.get(name)
+        if callable(fill):
+            element |= fill(field.value, resolved)
+        elif fill is not None:
+            plain = to_halo(field.value, resolved)
+            if plain is not None:
+                element[fill] = plain
+    return element
+
+
+def _written(field: Field[Any], *, creating: bool) -> bool:
+    match field.write:
+        case "always":
+            return True
+        case "on_create":
+            return creating
+        case "if_present":
+            return field.value not in (None, "")
+
+
+def to_halo(value: Any, resolved: Resolved) -> Any:
+    """A value as Halo takes it: ids for references, dates at midnight without a zone. None is never sent."""
+    match value:
+        case Target():
+            return resolved.target(value)
+        case Named():
+            return resolved.name(value)
+        case dt.date():
+            return f"{value.isoformat()}T00:00:00"
+        case str() | bool() | int() | Decimal():
+            return value
+    raise TypeError(f"no Halo form for {type(value).__name__}")

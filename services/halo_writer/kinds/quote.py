@@ -1,0 +1,141 @@
+"""Quotations (`/Quotation`): head, status and lines.
+
+An update that carries `lines` carries all of them, those that exist with their Halo ids: what is not sent is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from halo.resources import QUOTATION
+from schemas.commands import Command, Notice, QuoteLine, UpsertQuote
+from schemas.targets import TargetState, our_key
+from services.halo_writer.kinds.base import KindSpec, Refused, Resolved, Row, value_of
+from services.halo_writer.lines import LineMark, match_lines
+
+_CHILD = "line:"
+
+
+def _key_scope(command: Command, resolved: Resolved) -> Row | None:
+    assert isinstance(command, UpsertQuote)
+    opportunity = value_of(command.opportunity)
+    return None if opportunity is None else {"ticket_id": resolved.target(opportunity)}
+
+
+def _agent(value: Any, resolved: Resolved) -> Row:
+    """The owner shows as the quote's agent and as the agent it is assigned to."""
+    agent = resolved.name(value)
+    return {} if agent is None else {"agent_id": agent, "assigned_agent": agent}
+
+
+def _lines(value: tuple[QuoteLine, ...], resolved: Resolved) -> Row:
+    return {"lines": [_line(place, line, resolved) for place, line in enumerate(value)]}
+
+
+def _line(place: int, line: QuoteLine, resolved: Resolved) -> Row:
+    item_id = resolved.target(line.item)
+    if line.recurring and resolved.recurring_items.get(item_id) is False:
+        raise Refused(
+            "line.item_not_recurring",
+            f"line {line.id} ({line.name}) recurs, but Halo's item {item_id} is a one-time item",
+            "make the item recurring in Halo (Configuration > Products), or let the line match another item",
+        )
+    element: Row = {
+        "sort_seq": place + 1,
+        "item_id": item_id,
+        "name": line.name,
+        "productcode": line.product_code,
+        "description": line.description,
+        "quantity": line.quantity,
+        "baseprice": line.base_price,
+        "price": line.price,
+        "discount_perc": line.discount_percent,
+        "costprice": line.cost,
+        "item_recurring": line.recurring,
+        "billingperiod": None if line.billing_period is None else resolved.name(line.billing_period),
+        "supplier_id": None if line.supplier is None else resolved.name(line.supplier),
+    }
+    if line.tax is not None:
+        # The source's tax stands as given: Halo must not compute its own.
+        element |= {"tax": line.tax, "ignoretaxcalc": True}
+    return {name: value for name, value in element.items() if value is not None}
+
+
+def line_marks(command: Command) -> tuple[LineMark, ...]:
+    """How the lines of the desired state can be recognised in Halo."""
+    assert isinstance(command, UpsertQuote)
+    return tuple(
+        LineMark(line.id, our_key(command.target, line.id), place, line.product_code)
+        for place, line in enumerate(value_of(command.lines) or ())
+    )
+
+
+def _finish(command: Command, element: Row, row: TargetState) -> Row:
+    """Each line that Halo has keeps its id; each new one carries our line key."""
+    if "lines" not in element:
+        return element
+    known = {name.removeprefix(_CHILD): halo_id for name, halo_id in row.children.items()}
+    for mark, line in zip(line_marks(command), element["lines"], strict=True):
+        if mark.id in known:
+            line["id"] = known[mark.id]
+        else:
+            line["new_external_link"] = {"third_party_id": mark.key, "third_party_desc": "halo-hub"}
+    return element
+
+
+def _children(command: Command, record: Mapping[str, Any], row: TargetState) -> dict[str, int]:
+    lines = record.get("lines")
+    if lines is None:
+        return dict(row.children)
+    remembered = {name.removeprefix(_CHILD): halo_id for name, halo_id in row.children.items()}
+    found = match_lines(line_marks(command), lines, remembered)
+    return {f"{_CHILD}{line_id}": halo_id for line_id, halo_id in found.items()}
+
+
+def _check(command: Command, record: Mapping[str, Any]) -> tuple[Notice, ...]:
+    """Halo recomputes totals; a difference from the source's is said, never hidden."""
+    assert isinstance(command, UpsertQuote)
+    totals = value_of(command.totals)
+    if totals is None:
+        return ()
+    notices = []
+    for expected, name, code in (
+        (totals.net, "revenue", "totals.net"),
+        (totals.tax, "tax_total", "totals.tax"),
+    ):
+        found = record.get(name)
+        if expected is None or found is None:
+            continue
+        if abs(Decimal(str(found)) - expected) >= Decimal("0.005"):
+            notices.append(
+                Notice(code=code, message=f"Halo computes {name} {found}, the source has {expected}")
+            )
+    return tuple(notices)
+
+
+SPEC = KindSpec(
+    kind="quote",
+    resource=QUOTATION,
+    fills={
+        "opportunity": "ticket_id",
+        "client": "client_id",
+        "site": "site_id",
+        "user": "user_id",
+        "title": "title",
+        "date": "date",
+        "expiry_date": "expiry_date",
+        "agent": _agent,
+        "currency": "currency_code",
+        "note": "note",
+        "status": "status",
+        "lines": _lines,
+    },
+    key_field="third_party_number",
+    key_scope=_key_scope,
+    children=_children,
+    check=_check,
+    finish=_finish,
+    parts=frozenset({"lines"}),
+)

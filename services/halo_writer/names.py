@@ -1,0 +1,71 @@
+"""From the names that people see in Halo to ids. Pure: the catalogue's rows come in as arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from schemas.commands import Named, Notice
+
+
+class CatalogueRow(Protocol):
+    """What is used of a row of the catalogue."""
+
+    @property
+    def halo_id(self) -> int: ...
+
+
+class Found(msgspec.Struct, frozen=True):
+    """The id of a name, or None when the field is to be left alone; with what a person should know."""
+
+    halo_id: int | None
+    notice: Notice | None = None
+
+
+class Unknown(msgspec.Struct, frozen=True):
+    """No such name in Halo, and the rules don't let the field go."""
+
+    message: str
+    fix: str
+
+
+def folded(name: str) -> str:
+    """Names compare without regard to case and outer spaces."""
+    return name.strip().casefold()
+
+
+def resolve(
+    named: Named, rows: Sequence[CatalogueRow], fallback_rows: Sequence[CatalogueRow], near: Sequence[str]
+) -> Found | Unknown:
+    """What `named` comes to, given the catalogue's rows of that name and of its fallback.
+
+    Of several rows with one name the lowest id is taken, with a notice.
+    """
+    said = f"Halo has no {_spoken(named)} {named.name!r}"
+    hint = f"; near: {', '.join(near)}" if near else ""
+    if rows:
+        return Found(min(row.halo_id for row in rows), _doubled(named, rows))
+    match named.missing:
+        case "leave":
+            return Found(None, Notice(code=f"{named.lookup}.unknown", message=f"{said}; left alone{hint}"))
+        case "fallback" if fallback_rows:
+            return Found(min(row.halo_id for row in fallback_rows))
+        case _:
+            where = f"set `{named.setting}` in the tenant file, or " if named.setting else ""
+            return Unknown(f"{said}{hint}", f"{where}create the {_spoken(named)} in Halo and read it again")
+
+
+def _doubled(named: Named, rows: Sequence[CatalogueRow]) -> Notice | None:
+    if len(rows) == 1:
+        return None
+    ids = ", ".join(str(halo_id) for halo_id in sorted(row.halo_id for row in rows))
+    return Notice(
+        code=f"{named.lookup}.doubled",
+        message=f"Halo has {len(rows)} of the {_spoken(named)} {named.name!r} ({ids}); the first was taken",
+    )
+
+
+def _spoken(named: Named) -> str:
+    return named.lookup.replace("_", " ")

@@ -1,0 +1,293 @@
+"""What to do next about one command: the whole write protocol as one pure function.
+
+`plan` is asked again after each thing that the shell found out (`Known`), until it says something final. It reads
+no clock and does no I/O, so that every path can be enumerated in a test.
+
+Invariants (the numbers are ARCHITECTURE.md's):
+
+* INV-1  While an intent is open no `Create` comes but after a look-up by our key that found nothing, was proven
+  able to find, and was made no sooner than `settle_s` after the intent's request was sent.
+* INV-2  An older `seq` never writes: the target keeps the newest state that has settled.
+* INV-3  A command whose desired state has settled, with no open intent, costs no request.
+* INV-4  An `ensure` never updates a record that exists.
+* INV-5  While an update's intent is open, no other update goes out before `settle_s` has passed and the record
+  was read back.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from schemas.commands import Command, Notice
+from schemas.identity import group_hashes, id_of
+from schemas.outcomes import Result
+from schemas.targets import Intent, TargetState
+
+# What a look-up found ---------------------------------------------------------------------------------------
+
+
+class ByOurKey(msgspec.Struct, frozen=True):
+    """A look-up by our key: the Halo ids that carry it, lowest first, and when it was started (store's clock).
+
+    `proven` says that this look-up was seen to find a just-created record of this kind on this tenant.
+    """
+
+    halo_ids: tuple[int, ...]
+    proven: bool
+    at: float
+
+
+class Matched(msgspec.Struct, frozen=True):
+    """The record that already is this target; `owned` is false when another target owns it."""
+
+    halo_id: int
+    owned: bool = True
+    notices: tuple[Notice, ...] = ()
+
+
+class NoMatch(msgspec.Struct, frozen=True):
+    """Halo has no such record (its full read is fresh, or it was asked)."""
+
+
+class Several(msgspec.Struct, frozen=True):
+    """More than one record fits and no rule prefers one: a person must choose."""
+
+    halo_ids: tuple[int, ...]
+    by: str
+
+
+class Reserved(msgspec.Struct, frozen=True):
+    """Another target with the same natural key is being settled; `target_key` names it."""
+
+    target_key: str
+
+
+Match = Matched | NoMatch | Several | Reserved
+
+
+class ReadBack(msgspec.Struct, frozen=True):
+    """The record as Halo has it now: gone, or there, and whether it equals the desired state of all groups."""
+
+    halo_id: int
+    exists: bool
+    equal: bool = False
+
+
+class Known(msgspec.Struct, frozen=True):
+    """What the shell has found out about this command so far; nothing is assumed of what is None."""
+
+    by_our_key: ByOurKey | None = None
+    match: Match | None = None
+    read_back: ReadBack | None = None
+
+
+# What to do -------------------------------------------------------------------------------------------------
+
+
+class Superseded(msgspec.Struct, frozen=True):
+    """A newer state of the target has settled."""
+
+
+class Repeat(msgspec.Struct, frozen=True):
+    """This very command has settled: publish its outcome again."""
+
+
+class Unchanged(msgspec.Struct, frozen=True):
+    """Halo has this state already: no request; the target's seq advances."""
+
+
+class FindOurKey(msgspec.Struct, frozen=True):
+    """Ask Halo which records carry our key."""
+
+
+class FindMatch(msgspec.Struct, frozen=True):
+    """Find the record by the tenant's match order, reserving its natural keys."""
+
+
+class ReadRecord(msgspec.Struct, frozen=True):
+    """Read this record back, to compare it and to learn its lines."""
+
+    halo_id: int
+
+
+class Create(msgspec.Struct, frozen=True):
+    """Write an intent, then create the record."""
+
+
+class Update(msgspec.Struct, frozen=True):
+    """Write an intent, then update the record with the fields of these groups."""
+
+    halo_id: int
+    groups: tuple[str, ...]
+
+
+class Settle(msgspec.Struct, frozen=True):
+    """The record is as it should be, without another write."""
+
+    halo_id: int
+    result: Result
+    duplicates: tuple[int, ...] = ()
+    notices: tuple[Notice, ...] = ()
+
+
+class Wait(msgspec.Struct, frozen=True):
+    """Nothing may be done before `not_before` (store's clock) or before `waits_for` has settled."""
+
+    reason: Literal["ambiguous", "reserved"]
+    not_before: float
+    waits_for: str | None = None
+
+
+class Decide(msgspec.Struct, frozen=True):
+    """Only a person can say; the command waits."""
+
+    question: str
+    message: str
+
+
+class Reject(msgspec.Struct, frozen=True):
+    """A person must act: the command ends here, as an outcome and a dead letter."""
+
+    code: str
+    message: str
+
+
+Decision = (
+    Superseded
+    | Repeat
+    | Unchanged
+    | FindOurKey
+    | FindMatch
+    | ReadRecord
+    | Create
+    | Update
+    | Settle
+    | Wait
+    | Decide
+    | Reject
+)
+
+
+def plan(
+    command: Command, row: TargetState, known: Known, *, now: float, settle_s: float, look_first: bool = False
+) -> Decision:
+    """The next step for `command`, whose target's row is `row`.
+
+    `look_first` demands a look-up by our key before any create (after a rejection, a restore of the store).
+    """
+    if _is_repeat(command, row):
+        return Repeat()
+    if not command.ensure and command.seq < row.seq:
+        return Superseded()
+    match row.intent:
+        case None if row.halo_id is not None:
+            return _known_record(command, row, row.halo_id)
+        case None:
+            return _fresh(command, row, known, look_first=look_first or row.look_first)
+        case Intent(operation="create") as intent:
+            return _after_create(command, row, known, intent, settle_s)
+        case Intent() as intent:
+            return _after_update(command, row, known, intent, now, settle_s)
+
+
+def _is_repeat(command: Command, row: TargetState) -> bool:
+    """An ensure that was refused may run again: other events of other quotes make the very same one."""
+    refused_ensure = command.ensure and row.halo_id is None
+    settled = row.intent is None and row.last_outcome is not None
+    return settled and not refused_ensure and row.last_command_id == id_of(command)
+
+
+def _known_record(command: Command, row: TargetState, halo_id: int) -> Decision:
+    if command.ensure or not row.owns or row.state_hash == command.state_hash:
+        return Unchanged()
+    return Update(halo_id, changed_groups(command, row))
+
+
+def _fresh(command: Command, row: TargetState, known: Known, *, look_first: bool) -> Decision:
+    if look_first:
+        if known.by_our_key is None:
+            return FindOurKey()
+        if _still_there(known.by_our_key, known):
+            return _found_ours(command, known, known.by_our_key)
+    match known.match:
+        case None:
+            return FindMatch()
+        case NoMatch():
+            return Create()
+        case Reserved(target_key):
+            return Wait("reserved", not_before=float("inf"), waits_for=target_key)
+        case Several(halo_ids, by):
+            listed = ", ".join(map(str, halo_ids))
+            return Decide("match.several", f"Halo records {listed} all match by {by}; choose one")
+        case Matched(halo_id, owned, notices) if command.ensure or not owned:
+            return Settle(halo_id, "adopted", notices=notices)
+        case Matched(halo_id):
+            return Update(halo_id, tuple(group_hashes(command)))
+
+
+def _after_create(
+    command: Command, row: TargetState, known: Known, intent: Intent, settle_s: float
+) -> Decision:
+    if known.by_our_key is None:
+        return FindOurKey()
+    if _still_there(known.by_our_key, known):
+        return _found_ours(command, known, known.by_our_key)
+    settled_at = intent.sent_at + settle_s
+    if known.by_our_key.at < settled_at:
+        return Wait("ambiguous", not_before=settled_at)
+    if not known.by_our_key.proven:
+        return Decide(
+            "create.unproven",
+            "a create may have been applied, and no look-up is proven to find it on this tenant: "
+            "run `hub tenant check`, or look in Halo for the record",
+        )
+    return Create()
+
+
+def _after_update(
+    command: Command, row: TargetState, known: Known, intent: Intent, now: float, settle_s: float
+) -> Decision:
+    assert row.halo_id is not None, "an update's intent names a record"
+    settled_at = intent.sent_at + settle_s
+    if now < settled_at:
+        return Wait("ambiguous", not_before=settled_at)
+    return _compared(command, known, row.halo_id, "updated")
+
+
+def _found_ours(command: Command, known: Known, found: ByOurKey) -> Decision:
+    """Presence gives the id at once; the newest state follows as an update unless Halo already has it."""
+    halo_id, *others = _remaining(found, known)
+    if command.ensure:
+        return Settle(halo_id, "created", duplicates=tuple(others))
+    return _compared(command, known, halo_id, "created", tuple(others))
+
+
+def _compared(
+    command: Command, known: Known, halo_id: int, result: Result, duplicates: tuple[int, ...] = ()
+) -> Decision:
+    read = known.read_back
+    if read is None or read.halo_id != halo_id:
+        return ReadRecord(halo_id)
+    if not read.exists:
+        return Reject("halo.gone", f"the record {halo_id} was deleted in Halo")
+    if read.equal:
+        return Settle(halo_id, result, duplicates=duplicates)
+    return Update(halo_id, tuple(group_hashes(command)))
+
+
+def _remaining(found: ByOurKey, known: Known) -> tuple[int, ...]:
+    """Without a record that turned out to be deleted: a mark can outlive what it marked."""
+    read = known.read_back
+    gone = read.halo_id if read is not None and not read.exists else None
+    return tuple(halo_id for halo_id in found.halo_ids if halo_id != gone)
+
+
+def _still_there(found: ByOurKey, known: Known) -> bool:
+    return bool(_remaining(found, known))
+
+
+def changed_groups(command: Command, row: TargetState) -> tuple[str, ...]:
+    """The field groups whose hash differs from the last settled one."""
+    return tuple(group for group, value in group_hashes(command).items() if row.groups.get(group) != value)

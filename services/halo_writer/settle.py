@@ -1,0 +1,119 @@
+"""The writer's transactions: each makes durable, all at once or not at all, what one step of the protocol needs.
+
+Every write of a target's row is conditional on the version that was read and on the lease. A refusal means that
+another owner is at work: `Overtaken`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from hub.bus.records import Outgoing
+from hub.lease_keeper import Held
+from hub.store import catalogue, outbox, pending, targets
+from hub.store.engine import Store
+from schemas.commands import Command, UpsertClient
+from schemas.targets import TargetState
+from services.halo_writer import ending as tell
+from services.halo_writer.ending import Ending, Stored
+from services.halo_writer.kinds.base import value_of
+from services.halo_writer.work import Work
+
+
+class Overtaken(Exception):
+    """The row or the lease changed under us: drop everything in memory and start anew."""
+
+
+async def save_row(store: Store, held: Held, before: TargetState, after: TargetState) -> TargetState:
+    """Write a row that is on its way (an intent, or its withdrawal), with its snapshot. Raises Overtaken."""
+    saved = msgspec.structs.replace(after, version=before.version + 1)
+    async with store.write() as conn:
+        await _save(conn, held, before, saved)
+        await into_outbox(conn, saved.target.tenant, [tell.snapshot(saved, held.store_now())])
+    return saved
+
+
+async def settle(
+    store: Store,
+    held: Held,
+    work: Work,
+    before: TargetState,
+    after: TargetState | None,
+    *,
+    ending: Ending,
+    stored: Stored,
+    record: Mapping[str, Any],
+) -> None:
+    """The end of a command: its row (if it changes), the end of waiting, and all that is to be told. Raises Overtaken.
+
+    `record` is Halo's record as it answered, for the catalogue.
+    """
+    target, now = work.command.target, held.store_now()
+    messages = [tell.published(stored)]
+    messages += [tell.superseded_message(target, older, work.command_id, now) for older in work.superseded]
+    if ending.status == "rejected":
+        messages.append(tell.rejected_command(work, ending, now))
+    async with store.write() as conn:
+        if after is not None:
+            await _save(conn, held, before, after)
+            messages.append(tell.snapshot(after, now))
+            await _remember(conn, work.command, ending, after, record)
+        if work.row is not None:
+            await pending.remove(conn, target.tenant, "writer", work.target_key)
+        await into_outbox(conn, target.tenant, messages)
+
+
+async def tell_again(store: Store, work: Work, stored: Stored) -> None:
+    """Publish the outcome of a command that settled before, byte for byte."""
+    tenant = work.command.target.tenant
+    async with store.write() as conn:
+        if work.row is not None:
+            await pending.remove(conn, tenant, "writer", work.target_key)
+        await into_outbox(conn, tenant, [tell.published(stored)])
+
+
+async def alarm(store: Store, message: Outgoing, tenant: str) -> None:
+    """Publish a `duplicate.suspected`, whoever holds the lease."""
+    async with store.write() as conn:
+        await into_outbox(conn, tenant, [message])
+
+
+async def into_outbox(conn: AsyncConnection, tenant: str, messages: Sequence[Outgoing]) -> None:
+    rows = [(out.topic, out.key or b"", out.headers, out.value or b"") for out in messages]
+    await outbox.add(conn, tenant, rows)
+
+
+async def _save(conn: AsyncConnection, held: Held, before: TargetState, after: TargetState) -> None:
+    if not await targets.save(conn, after, expected_version=before.version, lease=held.fence):
+        raise Overtaken(f"the row of {after.target.key} was written by another owner")
+
+
+async def _remember(
+    conn: AsyncConnection, command: Command, ending: Ending, state: TargetState, record: Mapping[str, Any]
+) -> None:
+    """What settled is in the catalogue at once; what was refused gives its natural keys back."""
+    target = command.target
+    if ending.status == "rejected" and state.halo_id is None:
+        await targets.release_reservations(conn, target)
+    elif ending.result == "created" and ending.halo_id is not None:
+        await targets.claim(conn, target, ending.halo_id)
+        await _into_catalogue(conn, command, ending.halo_id, record, state)
+
+
+async def _into_catalogue(
+    conn: AsyncConnection, command: Command, halo_id: int, record: Mapping[str, Any], state: TargetState
+) -> None:
+    target = command.target
+    if not record or not (target.kind == "client" or target.kind == "user" or target.kind == "item"):
+        return
+    await catalogue.upsert_own(conn, target.tenant, target.instance, target.kind, halo_id, dict(record))
+    if not isinstance(command, UpsertClient):
+        return
+    contact, contact_id = value_of(command.main_contact), state.children.get("user")
+    if contact is not None and contact_id is not None:
+        born = {"name": contact.name, "emailaddress": contact.email, "client_id": halo_id}
+        await catalogue.upsert_own(conn, target.tenant, target.instance, "user", contact_id, born)

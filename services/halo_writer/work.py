@@ -1,0 +1,127 @@
+"""One command on its way through the writer, with all that must be told when it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from hub.store.pending import Pending
+from schemas.commands import Basis, Command
+from schemas.envelope import Envelope
+from schemas.outcomes import Request
+from schemas.registry import decode
+from schemas.targets import KINDS
+
+
+class Superseded(msgspec.Struct, frozen=True, kw_only=True):
+    """An older command of the same target, kept until its successor has settled."""
+
+    command_id: str
+    command_type: str
+    basis: Basis
+    seq: tuple[int, ...]
+    correlation_id: str | None = None
+
+
+class Waiting(msgspec.Struct, frozen=True, kw_only=True):
+    """What a pending row keeps beside the command: its envelope and those that it replaced."""
+
+    envelope: Envelope
+    superseded: tuple[Superseded, ...] = ()
+
+
+@dataclass
+class Work:
+    """A command, where it came from, and whom to tell.
+
+    `done` are called once it has settled or waits in the store: only then may offsets advance. `requests` are all
+    that were made for it since it was taken up.
+    """
+
+    command: Command
+    envelope: Envelope
+    value: bytes
+    done: list[Callable[[], None]] = field(default_factory=list)
+    superseded: list[Superseded] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
+    row: Pending | None = None
+
+    @property
+    def command_id(self) -> str:
+        return self.envelope.id
+
+    @property
+    def target_key(self) -> str:
+        return self.command.target.key
+
+    @property
+    def phase(self) -> int:
+        """The place of the command's kind in the order of dependencies."""
+        return KINDS.index(self.command.target.kind)
+
+    def replaces(self, older: Work) -> None:
+        """Take over what another command of this target, which will not run, must still be told."""
+        self.superseded = [*older.superseded, older.as_superseded(), *self.superseded]
+        self.done = [*older.done, *self.done]
+        self.requests = [*older.requests, *self.requests]
+        self.row = self.row or older.row
+
+    def as_superseded(self) -> Superseded:
+        return Superseded(
+            command_id=self.command_id,
+            command_type=self.envelope.type,
+            basis=self.command.basis,
+            seq=self.command.seq,
+            correlation_id=self.envelope.correlationid,
+        )
+
+    def told(self) -> None:
+        """Everything about this command is durable: its offsets may advance."""
+        for tell in self.done:
+            tell()
+        self.done.clear()
+
+
+def pending_row(
+    work: Work, *, reason: str, now: float, not_before: float, waits_for: str | None, note: str | None
+) -> Pending:
+    """The row that keeps a command until it can go on."""
+    return Pending(
+        tenant=work.command.target.tenant,
+        stage="writer",
+        target_key=work.target_key,
+        message_id=work.command_id,
+        message_type=work.envelope.type,
+        headers=msgspec.json.encode(
+            Waiting(envelope=work.envelope, superseded=tuple(_last(work.superseded)))
+        ),
+        value=work.value,
+        reason=reason,
+        waits_for=waits_for,
+        not_before=not_before,
+        since=work.row.since if work.row else now,
+        phase=work.phase,
+        seq=work.command.seq,
+        attempts=(work.row.attempts if work.row else 0) + 1,
+        note=note,
+    )
+
+
+def from_pending(row: Pending) -> Work:
+    """The work that a row kept. Raises msgspec.DecodeError or KeyError for a row of a newer release."""
+    waiting = msgspec.json.decode(row.headers, type=Waiting)
+    command = decode(row.message_type, row.value)
+    return Work(
+        command=command,
+        envelope=waiting.envelope,
+        value=row.value,
+        superseded=list(waiting.superseded),
+        row=row,
+    )
+
+
+def _last(superseded: Sequence[Superseded], most: int = 200) -> Sequence[Superseded]:
+    """A row stays bounded even when a target is flooded while it waits; the oldest are told by the log alone."""
+    return superseded[-most:]

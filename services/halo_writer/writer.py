@@ -1,0 +1,158 @@
+"""Routes commands to the lanes of their tenants, and keeps the lanes that are needed running.
+
+The poll loop waits for no tenant: a batch is decoded, handed to lanes, and that is all. What can't be decoded is set
+aside at once: a command of a newer release waits for the upgrade, anything else is a dead letter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import httpx
+import structlog
+
+from hub import dead_letters
+from hub.bus.delivery import Delivery
+from hub.bus.producer import partition_of
+from hub.bus.records import Partition
+from hub.store import outbox, pending
+from hub.store.errors import StoreUnavailable
+from hub.telemetry.metrics import Metrics
+from hub.tenants.follower import RulesFollower
+from services.halo_writer.intake import Unreadable, of_newer_release, read_command
+from services.halo_writer.lane import Lane, Services
+from services.halo_writer.tenancy import Tenancy
+
+_log = structlog.get_logger(__name__)
+_SWEEP_S = 1.0
+
+
+class Writer:
+    """The lanes of the tenants whose partitions this process is assigned."""
+
+    def __init__(
+        self,
+        services: Services,
+        follower: RulesFollower,
+        http: httpx.AsyncClient,
+        metrics: Metrics,
+        *,
+        partitions: int,
+        request_timeout_s: float,
+    ) -> None:
+        self._s = services
+        self._follower = follower
+        self._http = http
+        self._metrics = metrics
+        self._partitions = partitions
+        self._request_timeout_s = request_timeout_s
+        self._assigned: set[int] = set()
+        self._lanes: dict[str, tuple[Lane, asyncio.Task[None]]] = {}
+        self._tenancies: dict[str, Tenancy] = {}
+        self._with_backlog: set[str] = set()
+
+    # The main path ----------------------------------------------------------------------------------------
+
+    async def take(self, batch: Sequence[Delivery]) -> None:
+        """Hand each command to its tenant's lane."""
+        self._s.steps.reached("after_poll")
+        for delivery in batch:
+            record = delivery.record
+            try:
+                work = read_command(record)
+            except Unreadable as unreadable:
+                await self._set_aside(delivery, unreadable)
+                continue
+            work.done.append(delivery.done)
+            self._lane(work.command.target.tenant).submit(work)
+
+    def _lane(self, tenant: str) -> Lane:
+        found = self._lanes.get(tenant)
+        if found is not None and not found[1].done():
+            return found[0]
+        lane = Lane(tenant, self._s, lambda: self._tenancy(tenant))
+        task = asyncio.create_task(self._run(lane), name=f"lane {tenant}")
+        self._lanes[tenant] = (lane, task)
+        return lane
+
+    async def _run(self, lane: Lane) -> None:
+        await lane.run()
+        # A command that came while the lane was ending starts it again.
+        if lane.waiting and partition_of(lane.tenant.encode(), self._partitions) in self._assigned:
+            again = self._lanes[lane.tenant] = (lane, asyncio.create_task(self._run(lane)))
+            _log.debug("lane.again", tenant=again[0].tenant)
+
+    def _tenancy(self, tenant: str) -> Tenancy | None:
+        """The tenant's present settings; the same object until they change."""
+        rules = self._follower.get(tenant)
+        if rules is None:
+            return None
+        known = self._tenancies.get(tenant)
+        if known is None or known.sequence != rules.sequence:
+            known = Tenancy(tenant, rules.sequence, rules.rules, self._http, self._request_timeout_s)
+            self._tenancies[tenant] = known
+        return known
+
+    # What can't be read -----------------------------------------------------------------------------------
+
+    async def _set_aside(self, delivery: Delivery, unreadable: Unreadable) -> None:
+        record = delivery.record
+        if unreadable.newer is not None:
+            async with self._s.store.write() as conn:
+                await pending.put(conn, of_newer_release(record, unreadable.newer, await self._s.store.now()))
+        elif record.value is not None:
+            letter = dead_letters.of_record(
+                record, "writer", unreadable.reason, str(unreadable), faults=unreadable.faults
+            )
+            await self._s.publisher.publish([letter])
+            self._metrics.dead_letters.labels(stage="writer", reason=unreadable.reason).inc()
+        delivery.done()
+
+    # Assignment -------------------------------------------------------------------------------------------
+
+    async def assigned(self, partitions: frozenset[Partition]) -> None:
+        self._assigned |= {partition.partition for partition in partitions}
+
+    async def revoked(self, partitions: frozenset[Partition]) -> None:
+        """Stop the lanes whose tenants go to another process; each finishes the command in hand."""
+        gone = {partition.partition for partition in partitions}
+        self._assigned -= gone
+        await self._stop([t for t in self._lanes if partition_of(t.encode(), self._partitions) in gone])
+
+    async def stop(self) -> None:
+        await self._stop(list(self._lanes))
+
+    async def _stop(self, tenants: Sequence[str]) -> None:
+        stopping = [self._lanes.pop(tenant) for tenant in tenants]
+        for lane, _ in stopping:
+            lane.stop()
+        await asyncio.gather(*(task for _, task in stopping), return_exceptions=True)
+
+    async def sweep(self) -> None:
+        """For ever: run lanes for tenants of ours that have something due, and tell the backlog."""
+        while True:
+            try:
+                await self._sweep_once()
+            except StoreUnavailable as error:
+                _log.warning("writer.sweep_failed", error=str(error))
+            await asyncio.sleep(_SWEEP_S)
+
+    async def _sweep_once(self) -> None:
+        async with self._s.store.read() as conn:
+            due = await pending.due_tenants(conn, "writer", await self._s.store.now())
+            unpublished = await outbox.tenants(conn)
+            backlog = await pending.count_by_reason(conn)
+            self._metrics.outbox_rows.set(await outbox.depth(conn))
+        for tenant in {*due, *unpublished}:
+            if partition_of(tenant.encode(), self._partitions) in self._assigned:
+                self._lane(tenant)
+        now = await self._s.store.now()
+        by_tenant: dict[str, dict[str, int]] = {}
+        oldest: dict[str, float] = {}
+        for line in backlog:
+            by_tenant.setdefault(line.tenant, {})[line.reason] = line.count
+            oldest[line.tenant] = max(oldest.get(line.tenant, 0.0), now - line.oldest_since)
+        for tenant in {*by_tenant, *self._with_backlog}:
+            self._metrics.set_pending(tenant, by_tenant.get(tenant, {}), oldest.get(tenant, 0.0))
+        self._with_backlog = set(by_tenant)
