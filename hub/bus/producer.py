@@ -87,6 +87,9 @@ class Publisher:
         for record in records:
             check_record(record, settings.max_record_bytes)
         if self._unacknowledged and self._unacknowledged + len(records) > settings.max_unacknowledged_records:
+            # What waits was given up by its publishers: a new producer frees it, and a stuck one is gone.
+            if self._producer is not None:
+                self._replace(self._producer)
             raise PublishFailed(len(records), f"{self._unacknowledged} records already wait for Kafka")
         self._unacknowledged += len(records)
         sending = asyncio.ensure_future(self._send(records))
@@ -249,6 +252,8 @@ async def _close(producer: AIOKafkaProducer) -> None:
     stopping = asyncio.ensure_future(producer.stop())
     done, _ = await asyncio.wait([stopping], timeout=_CLOSE_TIMEOUT_S)
     if not done:
-        # An idempotent aiokafka producer retries for ever, and has no public way to give up.
+        # An idempotent aiokafka producer retries for ever and has no public way to give up: end its sender, then
+        # release whoever still waits for a batch.
+        producer._sender.sender_task.cancel()  # noqa: SLF001
+        await stopping
         producer._message_accumulator.fail_all(ProducerClosed())  # noqa: SLF001
-    await stopping

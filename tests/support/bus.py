@@ -49,7 +49,7 @@ def bus_settings(bootstrap: str, **overrides: Any) -> BusSettings:
         "rebalance_timeout_ms": 6_000,
         "commit_interval_s": 0.02,
         "revoke_drain_s": 1.0,
-        "shutdown_drain_s": 2.0,
+        "shutdown_drain_s": 0.5,
         "publish_timeout_s": 10.0,
     }
     return BusSettings(bootstrap_servers=bootstrap, **(defaults | overrides))

@@ -109,7 +109,7 @@ async def test_a_publish_fails_in_time_while_kafka_is_away_and_works_again_after
     """The restarted broker has the same data and port; the same publisher goes on."""
     server = own_kafka
     topic = await make_topic(server.bootstrap)
-    publisher = Publisher(bus_settings(server.bootstrap, publish_timeout_s=1.0, max_unacknowledged_records=2))
+    publisher = Publisher(bus_settings(server.bootstrap, publish_timeout_s=0.5, max_unacknowledged_records=2))
     await publisher.start()
     try:
         await publisher.publish([Outgoing(topic, b"k", b"before")])
