@@ -16,13 +16,11 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
-    UniqueConstraint,
 )
 
 metadata = MetaData(
     naming_convention={
         "pk": "pk_%(table_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_name)s",
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     }
 )
@@ -66,8 +64,9 @@ target = Table(
     Column("generation", BigInteger, nullable=False),
     Column("last_command_id", Text),
     Column("last_outcome", Text),
-    UniqueConstraint("target_key"),
+    # Not unique, though it repeats the primary key: a second unique index could fail where ON CONFLICT names the first.
 )
+Index(None, target.c.target_key)
 Index(None, target.c.tenant, target.c.id)
 Index(None, target.c.tenant, target.c.halo_id)
 

@@ -54,7 +54,9 @@ async def test_shares_and_tenants_are_apart(store: Store) -> None:
         assert await leases.take(conn, "acme", "read", "b", 30)
 
 
-async def test_an_expired_lease_goes_to_the_next_owner_with_a_higher_epoch(store: Store, other: Store) -> None:
+async def test_an_expired_lease_goes_to_the_next_owner_with_a_higher_epoch(
+    store: Store, other: Store
+) -> None:
     assert await take(store, "a", 0.2)
 
     async def taken() -> leases.Lease | None:
@@ -82,7 +84,9 @@ async def test_an_expired_lease_that_nobody_took_is_renewed(store: Store) -> Non
     assert await holds(store, "a", 1)
 
 
-async def test_a_released_lease_is_free_at_once_and_dead_for_its_former_owner(store: Store, other: Store) -> None:
+async def test_a_released_lease_is_free_at_once_and_dead_for_its_former_owner(
+    store: Store, other: Store
+) -> None:
     assert await take(store, "a")
     async with store.write() as conn:
         await leases.release(conn, *KEY, "a", 1, spend={"100": 7})
@@ -152,7 +156,9 @@ async def test_nobody_ever_held_it(store: Store) -> None:
 
 
 @pytest.mark.parametrize("state", ["new", "expired", "released"])
-async def test_of_many_who_race_for_a_lease_exactly_one_gets_it(store: Store, other: Store, state: str) -> None:
+async def test_of_many_who_race_for_a_lease_exactly_one_gets_it(
+    store: Store, other: Store, state: str
+) -> None:
     for number in range(10):
         tenant = f"t{number}"
         if state != "new":

@@ -52,9 +52,9 @@ FULL = TargetState(
 
 
 async def test_every_field_comes_back_as_it_was_saved(store: Store) -> None:
-    assert {name for name in FULL.__struct_fields__ if getattr(FULL, name) == getattr(fresh(target()), name)} == {
-        "version"
-    }
+    assert {
+        name for name in FULL.__struct_fields__ if getattr(FULL, name) == getattr(fresh(target()), name)
+    } == {"version"}
     assert await save(store, FULL)
     assert await load(store, FULL.target) == FULL
     bare = following(TargetState(target=FULL.target, version=1))
@@ -129,7 +129,10 @@ async def test_a_batch_writes_what_fits_and_names_what_was_refused(store: Store)
     async with store.write() as conn:
         assert await targets.save_many(conn, batch, lease=None) == [target(3)]
         assert await targets.save_many(conn, [], lease=None) == []
-        assert {state.version for state in (await targets.load(conn, map(target, (1, 2, 3)))).values()} == {2, 1}
+        assert {state.version for state in (await targets.load(conn, map(target, (1, 2, 3)))).values()} == {
+            2,
+            1,
+        }
         with pytest.raises(ValueError, match="once"):
             await targets.save_many(conn, [(fresh(target(4)), 0)] * 2, lease=None)
         mixed = [(fresh(target(4)), 0), (fresh(target(4, tenant="globex")), 0)]

@@ -174,8 +174,8 @@ def upgrade() -> None:
         sa.Column("last_command_id", sa.Text(), nullable=True),
         sa.Column("last_outcome", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("tenant", "instance", "source", "kind", "id", "scope", name="pk_target"),
-        sa.UniqueConstraint("target_key", name="uq_target_target_key"),
     )
+    op.create_index("ix_target_target_key", "target", ["target_key"], unique=False)
     op.create_index("ix_target_tenant_halo_id", "target", ["tenant", "halo_id"], unique=False)
     op.create_index("ix_target_tenant_id", "target", ["tenant", "id"], unique=False)
     op.create_table(

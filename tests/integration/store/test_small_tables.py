@@ -1,0 +1,75 @@
+"""Rule sets, positions and proofs."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from hub.store import Store, proofs, rule_sets
+from hub.store.positions import Positions
+from hub.store.rule_sets import RuleSetRow
+from schemas.control import Proof
+
+
+def rules(sequence: int, tenant: str = "acme", **fields: Any) -> RuleSetRow:
+    values = {"hash": f"h{sequence}", "text": '{"ä":"\\u0000"}', "accepted_at": 1.5}
+    return RuleSetRow(tenant=tenant, sequence=sequence, **{**values, **fields})
+
+
+async def test_rule_sets_are_found_by_sequence_and_the_newest_is_known(store: Store) -> None:
+    async with store.write() as conn:
+        assert await rule_sets.latest(conn, "acme") is None
+        assert await rule_sets.all_latest(conn) == {}
+        for row in (rules(2), rules(10), rules(1), rules(3, "globex")):
+            assert await rule_sets.put(conn, row)
+    async with store.read() as conn:
+        assert await rule_sets.latest(conn, "acme") == rules(10)
+        assert await rule_sets.at(conn, "acme", 2) == rules(2)
+        assert await rule_sets.at(conn, "acme", 4) is None
+        assert await rule_sets.all_latest(conn) == {"acme": rules(10), "globex": rules(3, "globex")}
+
+
+async def test_the_same_rules_again_change_nothing_and_others_of_that_sequence_are_refused(
+    store: Store,
+) -> None:
+    async with store.write() as conn:
+        assert await rule_sets.put(conn, rules(1))
+        assert await rule_sets.put(conn, rules(1, accepted_at=9.0))
+        assert not await rule_sets.put(conn, rules(1, hash="other", text="{}"))
+        assert await rule_sets.at(conn, "acme", 1) == rules(1)
+
+
+async def test_positions_are_kept_by_cluster_and_group(store: Store) -> None:
+    one, two = Positions(store, "one"), Positions(store, "two")
+    assert await one.load("writer") == {}
+    await one.save("writer", {("commands", 0): 5, ("commands", 1): 2**40})
+    await one.save("writer", {("commands", 0): 3, ("quotes", 0): 0})
+    await one.save("writer", {})
+    await one.save("mapper", {("commands", 0): 8})
+    await two.save("writer", {("commands", 0): 9})
+    assert await one.load("writer") == {("commands", 0): 3, ("commands", 1): 2**40, ("quotes", 0): 0}
+    assert await one.load("mapper") == {("commands", 0): 8}
+    assert await two.load("writer") == {("commands", 0): 9}
+
+
+async def test_positions_saved_by_several_at_once_all_arrive(store: Store, other: Store) -> None:
+    partitions = list(range(30))
+    await asyncio.gather(
+        Positions(store, "k").save("g", {("t", number): number for number in partitions}),
+        Positions(other, "k").save("g", {("t", number): number for number in reversed(partitions)}),
+    )
+    assert await Positions(store, "k").load("g") == {("t", number): number for number in partitions}
+
+
+@pytest.mark.parametrize("order", [(1, 2), (2, 1)])
+async def test_the_newest_proof_of_a_kind_and_lookup_holds(store: Store, order: tuple[int, int]) -> None:
+    tests = {
+        1: [Proof(kind="client", by="field", ok=True, lag_s=1.5), Proof(kind="item", by="field", ok=True)],
+        2: [Proof(kind="client", by="field", ok=False), Proof(kind="client", by="external_link", ok=True)],
+    }
+    async with store.write() as conn:
+        for at in order:
+            await proofs.put(conn, "acme", "h", tests[at], float(at))
+        assert await proofs.load(conn, "acme", "h") == {"client": tests[2][::-1], "item": tests[1][1:]}
+        assert await proofs.load(conn, "acme", "other") == {}
+        assert await proofs.load(conn, "globex", "h") == {}
