@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import typer
 
-from cli import catalog, events, topics
+from cli import catalog, events, tenant, topics
 from cli.errors import FAILED, OK, CommandFailed
 from cli.output import complain
 from cli.run import run as run_service
@@ -24,6 +24,7 @@ app = typer.Typer(
 )
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(events.app, name="event")
+app.add_typer(tenant.app, name="tenant")
 app.add_typer(topics.app, name="topics")
 app.command("run")(run_service)
 

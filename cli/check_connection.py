@@ -1,0 +1,92 @@
+"""Signs in to a tenant's Halo and reads what its rules need: each step a line of the test's answer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from cli.check_names import check_names, lookups_of
+from halo import GateClosed, HaloClient, Outcome, ReadFailed, Reply
+from halo.resources import CLIENT
+from hub.tenants.model import RuleSet
+from schemas.commands import Lookup
+from schemas.control import Check
+from schemas.halo_events import ReferenceRow
+from services.ingest.catalogue import LookupMissing, Reader, Seen
+from services.ingest.halo_rows import RowUnreadable
+
+
+@dataclass
+class Findings:
+    """What the test has found so far; `lists` are the reference lists it read on the way."""
+
+    checks: list[Check] = field(default_factory=list)
+    lists: dict[Lookup, Sequence[ReferenceRow]] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        return all(check.verdict != "failed" for check in self.checks)
+
+    def add(self, name: str, verdict: str, detail: str, fix: str | None = None) -> None:
+        self.checks.append(Check(name=name, verdict=verdict, detail=detail, fix=fix))  # type: ignore[arg-type]
+
+
+class NoLog:
+    """Nothing that a check reads goes on the log."""
+
+    async def append_seen(self, events: Sequence[Seen]) -> None:
+        raise AssertionError(f"a check appends nothing, but was given {len(events)} events")
+
+
+async def check_connection(client: HaloClient, rules: RuleSet) -> Findings:
+    """Token, agent, one cheap read, then every name of the rules. Raises GateClosed."""
+    findings = Findings()
+    me = await client.whoami()
+    if me.outcome is Outcome.UNAUTHORISED or me.status is None:
+        findings.add("sign-in", "failed", me.text or "Halo refuses the sign-in")
+        return findings
+    _judge_agent(me, findings)
+    page = await client.list_page(CLIENT, page_size=1)
+    if not page.ok:
+        findings.add(
+            "read", "failed", f"clients can't be read ({_status(page)}): {page.text}", _right_hint(page)
+        )
+        return findings
+    findings.add("read", "ok", "the resource server answers")
+    await _read_lists(client, rules, findings)
+    findings.checks += check_names(rules, findings.lists)
+    return findings
+
+
+def _judge_agent(me: Reply, findings: Findings) -> None:
+    if not me.ok or not isinstance(me.body, dict):
+        findings.add("agent", "unknown", f"Halo does not tell the application's agent ({_status(me)})")
+        return
+    name = me.body.get("name", "unnamed")
+    if me.body.get("isdisabled") is True or me.body.get("inactive") is True:
+        findings.add(
+            "agent", "failed", f"the application acts as {name}, who is switched off", "activate the agent"
+        )
+    else:
+        findings.add("agent", "ok", f"the application acts as {name}")
+
+
+async def _read_lists(client: HaloClient, rules: RuleSet, findings: Findings) -> None:
+    reader = Reader(client, NoLog(), tenant=rules.tenant, instance=rules.instance, now=lambda: 0.0)
+    for lookup in lookups_of(rules):
+        try:
+            findings.lists[lookup] = await reader.names(lookup)
+        except ReadFailed as error:
+            findings.add(lookup, "failed", str(error), _right_hint(error.reply))
+        except (LookupMissing, RowUnreadable) as error:
+            findings.add(lookup, "failed", str(error))
+        except GateClosed as error:
+            findings.add(lookup, "unknown", str(error))
+
+
+def _right_hint(reply: Reply) -> str | None:
+    if reply.outcome in (Outcome.DENIED, Outcome.UNAUTHORISED):
+        return "give the application's agent the right to read this, and the application its scope"
+    return None
+
+
+def _status(reply: Reply) -> str:
+    return "no answer" if reply.status is None else f"status {reply.status}"

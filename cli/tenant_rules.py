@@ -1,0 +1,45 @@
+"""Where a command finds a tenant's rules: a file, the directory of tenant files, or the log."""
+
+from pathlib import Path
+
+from cli import context
+from cli.errors import BadInput
+from hub.settings import Settings
+from hub.tenants.follower import RulesFollower
+from hub.tenants.load import RulesInvalid, accept, from_text
+from hub.tenants.model import RuleSet
+from schemas.topics import CONTROL
+
+
+def rules_of_file(path: Path) -> RuleSet:
+    """The rules in a tenant file. Raises BadInput with every fault."""
+    try:
+        return from_text(accept(context.read_file(path)).text)
+    except RulesInvalid as error:
+        faults = "".join(f"\n  {fault.at or 'file'}: {fault.problem}" for fault in error.faults)
+        raise BadInput(f"{path} can't be used:{faults}") from None
+
+
+async def rules_of(settings: Settings, named: str) -> RuleSet:
+    """The rules in a file, or of a tenant: its file, else what is in force on the log. Raises BadInput."""
+    path = _file_of(settings, named)
+    if path is not None:
+        return rules_of_file(path)
+    follower = RulesFollower()
+    async for record in context.records_of(settings, CONTROL):
+        follower.apply(record)
+    found = follower.get(named)
+    if found is None:
+        known = ", ".join(sorted(follower.tenants())) or "none"
+        raise BadInput(
+            f"there is no tenant {named!r}: no file in {settings.tenants_dir}, and the log knows {known}"
+        )
+    return found.rules
+
+
+def _file_of(settings: Settings, named: str) -> Path | None:
+    path = Path(named)
+    if path.suffix in (".yaml", ".yml") or path.is_file():
+        return path
+    candidates = (settings.tenants_dir / f"{named}{suffix}" for suffix in (".yaml", ".yml"))
+    return next((candidate for candidate in candidates if candidate.is_file()), None)
