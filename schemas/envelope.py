@@ -23,7 +23,7 @@ _TRACEPARENT = re.compile(r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"
 _MAX_ATTRIBUTE = 512
 
 
-class Fault(msgspec.Struct, frozen=True, order=True):
+class Fault(msgspec.Struct, frozen=True, order=True, forbid_unknown_fields=True):
     """One thing wrong with a message: where (a JSON pointer or an attribute's name) and what."""
 
     at: str

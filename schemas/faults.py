@@ -15,7 +15,8 @@ from schemas.registry import SOURCE_TYPES, decode
 
 MAX_FAULTS = 100
 MAX_DEPTH = 20
-_STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\\\]|\\\\.)*"|[\[\]{}]', re.DOTALL)
+# Possessive, and content with an unending string still matches: no input makes this take more than one pass.
+_STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 
 
 class DataInvalid(Exception):
