@@ -19,20 +19,20 @@ Invariants:
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
-from aiokafka.errors import KafkaError
+from aiokafka.errors import ConsumerStoppedError, KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
 from hub.bus.commits import Committer
 from hub.bus.delivery import Delivery, Intake
-from hub.bus.errors import BatchLost, BusError, HandlerFailed
+from hub.bus.errors import BatchLost, BusError, HandlerFailed, PollFailed
 from hub.bus.health import ConsumerHealth, Phase
 from hub.bus.positions import PositionStore, check_start
 from hub.bus.prefix import Prefixes
@@ -89,6 +89,7 @@ class Consumer:
         self._committer = Committer(self._prefixes, settings, self._commit, position_store, clock)
         self._client: AIOKafkaConsumer | None = None
         self._getmany: Callable[..., Awaitable[_Polled]] | None = None
+        self._learning: asyncio.Task[None] | None = None
         self._handed_out: list[Delivery] | None = None
         self._taking = True
         self._phase: Phase = "starting"
@@ -121,6 +122,8 @@ class Consumer:
         settled = await self._settled(None, timeout_s)
         committed = await self._committer.commit_now()
         await self._committer.stop()
+        self._stop_learning()
+        self._end_assignment(frozenset(self._intakes))
         return settled and committed
 
     def health(self) -> ConsumerHealth:
@@ -164,32 +167,47 @@ class Consumer:
         self._client = client
         self._getmany = client.getmany
         client.getmany = self._poll
-        self._taking = self.failure is None
+        self._end_assignment(frozenset(self._intakes))
+        self._handed_out = None
+        if self.failure is None:
+            self._taking, self._phase = True, "starting"
         self._committer.start()
         if not self._start_checked:
             self._fail(BusError("check_start() was not called before the broker started"))
 
     async def revoked(self, partitions: frozenset[Partition]) -> None:
         """Finish what can be finished in time, commit it, and forget the assignment."""
+        self._stop_learning()
         if self._on_revoked is not None and partitions:
             await self._guarded_hook(self._on_revoked, partitions)
         await self._settled(partitions, self._settings.revoke_drain_s if self.failure is None else 0)
         await self._committer.commit_now()
-        self._prefixes.revoked(partitions)
-        for partition in partitions:
-            intake = self._intakes.pop(partition, None)
-            if intake is not None:
-                intake.active = False
+        self._end_assignment(partitions)
 
     async def assigned(self, partitions: frozenset[Partition]) -> None:
         """Begin an assignment."""
-        for partition in partitions:
-            self._intake(partition)
+        intakes = [self._intake(partition) for partition in partitions]
+        self._learning = asyncio.create_task(self._learn_positions(intakes))
         if self._phase == "starting":
             self._phase = "polling"
         _log.info("bus.assigned", group=self._settings.group, partitions=sorted(partitions))
         if self._on_assigned is not None:
             await self._guarded_hook(self._on_assigned, partitions)
+
+    async def _learn_positions(self, intakes: Sequence[Intake]) -> None:
+        """Find out where reading starts, so that the lag is known before the first record."""
+        for intake in intakes:
+            try:
+                start = await self._require_client().position(TopicPartition(*intake.partition))
+            except KafkaError as error:
+                _log.info("bus.position_unknown", partition=intake.partition, error=repr(error))
+            else:
+                intake.prefix.starts_at(start)
+
+    def _stop_learning(self) -> None:
+        if self._learning is not None:
+            self._learning.cancel()
+            self._learning = None
 
     async def _guarded_hook(self, hook: PartitionsHook, partitions: frozenset[Partition]) -> None:
         try:
@@ -241,6 +259,11 @@ class Consumer:
         except KafkaError as error:
             self._poll_error = repr(error)
             raise
+        except ConsumerStoppedError:
+            raise
+        except Exception as error:  # noqa: BLE001 - FastStream would only start the same loop again, at once
+            self._fail(PollFailed(f"polling raised {error!r}"), error)
+            return {}
         self._poll_error = None
         return polled
 
@@ -271,7 +294,7 @@ class Consumer:
             intake = self._intake(partition)
             if not intake.prefix.follows(records[0].offset):
                 _log.error("bus.log_went_back", partition=partition, offset=records[0].offset)
-                self._forget(partition)
+                self._end_assignment([partition])
                 intake = self._intake(partition)
             intake.prefix.added([record.offset for record in records], now)
             batch.extend(Delivery(to_record(record), intake) for record in records)
@@ -287,9 +310,12 @@ class Consumer:
             self._intakes[partition] = intake
         return intake
 
-    def _forget(self, partition: Partition) -> None:
-        self._prefixes.revoked([partition])
-        self._intakes.pop(partition).active = False
+    def _end_assignment(self, partitions: Collection[Partition]) -> None:
+        self._prefixes.revoked(partitions)
+        for partition in partitions:
+            intake = self._intakes.pop(partition, None)
+            if intake is not None:
+                intake.active = False
 
     def _on_settled(self, intake: Intake) -> None:
         self._committer.touch()

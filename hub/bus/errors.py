@@ -10,6 +10,7 @@ BusError
 ├── StartPositionMismatch    the group would start far from where it stopped
 ├── HandlerFailed            a service's handler raised: its batch stays uncommitted
 ├── BatchLost                the framework dropped a batch before the handler saw it
+├── PollFailed               polling broke in a way that is not Kafka's
 └── EmbeddedBrokerFailed     the in-process broker did not start
 """
 
@@ -100,6 +101,10 @@ class HandlerFailed(BusError):
 
 class BatchLost(BusError):
     """The framework dropped a batch before the handler. Intake has stopped, it is uncommitted: restart."""
+
+
+class PollFailed(BusError):
+    """Polling broke in a way that is not Kafka's. Intake has stopped: report it and restart the process."""
 
 
 class EmbeddedBrokerFailed(BusError):

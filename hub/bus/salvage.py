@@ -13,6 +13,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.client import AIOKafkaClient
 from aiokafka.codec import gzip_decode, lz4_decode, snappy_decode, zstd_decode
+from aiokafka.errors import LeaderNotAvailableError
 from aiokafka.protocol.fetch import FetchRequest
 
 _CODECS = {1: gzip_decode, 2: snappy_decode, 3: lz4_decode, 4: zstd_decode}
@@ -61,7 +62,10 @@ async def _fetch(client: AIOKafkaClient, partition: TopicPartition, offset: int)
         isolation_level=1,
         topics=[(partition.topic, [(partition.partition, offset, _FETCH_BYTES)])],
     )
-    response = await client.send(client.cluster.leader_for_partition(partition), request)
+    leader = client.cluster.leader_for_partition(partition)
+    if leader is None or leader < 0:
+        raise LeaderNotAvailableError(partition)
+    response = await client.send(leader, request)
     for _, partitions in response.topics:
         for answer in partitions:
             return bytes(answer[-1] or b"")

@@ -7,7 +7,9 @@ import time
 import pytest
 from aiokafka.errors import CommitFailedError
 
-from hub.bus.errors import BatchLost, HandlerFailed, StartPositionMismatch
+from hub.bus.broker import make_broker
+from hub.bus.consumer import Consumer
+from hub.bus.errors import BatchLost, HandlerFailed, PollFailed, StartPositionMismatch
 from hub.bus.producer import Publisher
 from hub.bus.records import Outgoing, Partition
 from tests.support.bus import (
@@ -286,6 +288,78 @@ async def test_work_unfinished_at_a_rebalance_comes_again_and_its_late_end_commi
             assert one.health().unsettled + len(second.seen) == 2
             await asyncio.sleep(0.2)
             assert await committed(settings, topic) == 1
+
+
+async def test_a_batch_overtaken_by_a_rebalance_on_its_way_to_the_handler_commits_nothing(
+    bootstrap, monkeypatch
+):
+    """Counted to the new assignment, its end would be committed before the records in front of it were read."""
+    topic = await make_topic(bootstrap)
+    settings = bus_settings(bootstrap, revoke_drain_s=0.1)
+    await send(bootstrap, topic, [b"1", b"2", b"3"])
+    under_way, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow_decoder(message):
+        under_way.set()
+        await go_on.wait()
+
+    calls = []
+
+    async def finish_the_first_batch_only(batch):
+        calls.append(batch)
+        if len(calls) == 1:
+            for delivery in batch:
+                delivery.done()
+
+    with monkeypatch.context() as patched:
+        patched.setattr("hub.bus.consumer.raw_decoder", slow_decoder)
+        async with member(settings, [topic], finish_the_first_batch_only) as first:
+            await under_way.wait()
+            async with member(settings, [topic], Collector(finish=False)) as second:
+                await eventually(lambda: len(first.health().assigned) + len(second.health().assigned) == 1)
+                assert first.health().unsettled == 0
+                go_on.set()
+                await eventually(lambda: calls)
+                assert [delivery.active for delivery in calls[0]] == [False] * 3
+                await eventually(lambda: first.health().unsettled + second.health().unsettled == 3)
+                await asyncio.sleep(0.2)
+                assert await committed(settings, topic) is None
+
+
+async def test_the_lag_is_known_before_the_first_record(bootstrap):
+    topic, settings = await make_topic(bootstrap), bus_settings(bootstrap)
+    await send(bootstrap, topic, [b"1", b"2"])
+    got = Collector()
+    async with member(settings, [topic], got):
+        await until_committed(settings, topic, 2)
+    async with member(settings, [topic], got) as consumer:
+        await eventually(lambda: consumer.health().lag == {(topic, 0): 0})
+    assert len(got.seen) == 2
+
+
+async def test_a_poll_that_breaks_fails_liveness_instead_of_spinning(bootstrap, monkeypatch):
+    topic, settings = await make_topic(bootstrap), bus_settings(bootstrap)
+
+    async def broken(self, **_):
+        raise RuntimeError("broken client")
+
+    monkeypatch.setattr("aiokafka.AIOKafkaConsumer.getmany", broken)
+    async with member(settings, [topic], Collector()) as consumer:
+        await eventually(lambda: isinstance(consumer.failure, PollFailed))
+        assert not consumer.health().is_live()
+
+
+async def test_a_broker_stopped_and_started_again_goes_on(bootstrap):
+    topic, settings = await make_topic(bootstrap), bus_settings(bootstrap)
+    got, broker = Collector(), make_broker(settings)
+    consumer = Consumer(broker, settings, [topic], got)
+    for number in range(2):
+        await send(bootstrap, topic, [b"%d" % number])
+        await broker.start()
+        await eventually(lambda expected=number + 1: len(got.seen) == expected)
+        assert await consumer.drain()
+        await broker.stop()
+    assert got.values == [b"0", b"1"]
 
 
 @pytest.mark.fault("F23")

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -61,7 +62,9 @@ async def test_a_range_and_a_feed_read_it(bootstrap):
     await publisher.start()
     await publisher.publish([Outgoing(topic, b"k", b"1"), Outgoing(topic, b"k", None)])
     await publisher.stop()
-    assert [record.value async for record in read_range(bootstrap, topic)] == [b"1", None]
+    read = [record async for record in read_range(bootstrap, topic)]
+    assert [record.value for record in read] == [b"1", None]
+    assert abs(read[0].timestamp_ms - time.time() * 1000) < 60_000
     seen = []
 
     async def take(feed):
