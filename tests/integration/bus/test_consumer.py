@@ -480,11 +480,11 @@ async def test_an_idle_consumer_hands_a_record_on_at_once(bootstrap):
     async with member(settings, [topic], handler) as consumer:
         await eventually(lambda: consumer.health().is_ready())
         delays = []
-        for _ in range(10):
-            await asyncio.sleep(0.07)
+        for _ in range(3):
+            await asyncio.sleep(0.6)  # longer than one poll waits
             sent_at = loop.time()
             await publisher.publish([Outgoing(topic, b"k", b"v")])
             await eventually(lambda: len(arrivals) > len(delays), every_s=0.005)
             delays.append(arrivals[-1] - sent_at)
     await publisher.stop()
-    assert sorted(delays)[5] < 0.05, delays
+    assert max(delays) < 0.2, delays
