@@ -106,7 +106,7 @@ async def _lock(
         .where(wanted.c.kind.is_not(None))
         .order_by(wanted.c.kind)
     )
-    insert = insert_into(conn, reads).from_select(["tenant", "instance", "kind"], chosen)
+    insert = insert_into(conn.dialect.name, reads).from_select(["tenant", "instance", "kind"], chosen)
     statement = insert.on_conflict_do_update(
         index_elements=list(reads.primary_key.columns), set_={"kind": insert.excluded.kind}
     ).returning(reads)
@@ -133,7 +133,9 @@ async def _upsert(conn: AsyncConnection, place: Mapping[str, str], rows: Sequenc
         .where(batch.c.halo_id.is_not(None))
         .order_by(batch.c.kind, batch.c.halo_id)
     )
-    insert = insert_into(conn, table).from_select([*place, *(column.name for column in columns)], chosen)
+    insert = insert_into(conn.dialect.name, table).from_select(
+        [*place, *(column.name for column in columns)], chosen
+    )
     new = insert.excluded
     newer = new.seen_at >= table.c.seen_at
     seen_again = and_(

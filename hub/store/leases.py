@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import msgspec
-from sqlalchemy import BigInteger, Text, and_, case, func, literal, or_, select, update
+from sqlalchemy import BigInteger, BindParameter, Text, and_, case, func, literal, or_, select, update
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import ColumnElement
@@ -40,7 +40,7 @@ async def take(conn: AsyncConnection, tenant: str, share: str, owner: str, ttl_s
     The epoch rises unless the lease is mine and unexpired. `spend` is the former holder's.
     """
     until = store_now() + ttl_s
-    insert = insert_into(conn, lease).values(
+    insert = insert_into(conn.dialect.name, lease).values(
         tenant=tenant, share=share, owner=owner, epoch=1, until=until, spend="{}"
     )
     mine = and_(lease.c.owner == owner, lease.c.until > store_now())
@@ -127,7 +127,12 @@ async def peek(conn: AsyncConnection, tenant: str, share: str) -> Lease | None:
     return _lease(row) if row else None
 
 
-def is_held(tenant: str, share: str, owner: str, epoch: int) -> ColumnElement[bool]:
+def is_held(
+    tenant: str | BindParameter[str],
+    share: str,
+    owner: str | BindParameter[str],
+    epoch: int | BindParameter[int],
+) -> ColumnElement[bool]:
     """The condition on `lease` that fences writes: same owner, same epoch, whether or not it has expired."""
     return and_(
         lease.c.tenant == tenant, lease.c.share == share, lease.c.owner == owner, lease.c.epoch == epoch

@@ -56,7 +56,7 @@ class Backlog(msgspec.Struct, frozen=True):
 async def put(conn: AsyncConnection, row: Pending) -> None:
     """Store the row, in place of the target's former one in this stage, whose `since` stays."""
     values = {name: getattr(row, name) for name in row.__struct_fields__} | {"seq": _sortable(row.seq)}
-    insert = insert_into(conn, table).values(values)
+    insert = insert_into(conn.dialect.name, table).values(values)
     changed = set(values) - {column.name for column in table.primary_key.columns} - {"since"}
     statement = insert.on_conflict_do_update(
         index_elements=list(table.primary_key.columns),

@@ -52,7 +52,7 @@ class Positions:
                 .order_by(rows.c.topic, rows.c.partition)
             )
             columns = ["cluster", "consumer_group", *types]
-            insert = insert_into(conn, table).from_select(columns, chosen)
+            insert = insert_into(conn.dialect.name, table).from_select(columns, chosen)
             await conn.execute(
                 insert.on_conflict_do_update(
                     index_elements=list(table.primary_key.columns),

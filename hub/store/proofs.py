@@ -16,7 +16,7 @@ from schemas.targets import Kind
 async def put(conn: AsyncConnection, tenant: str, instance: str, proofs: Sequence[Proof], at: float) -> None:
     """Store what a test found; a kind and look-up keeps its newest result, in whatever order tests arrive."""
     for proof in proofs:
-        insert = insert_into(conn, table).values(
+        insert = insert_into(conn.dialect.name, table).values(
             tenant=tenant,
             instance=instance,
             kind=proof.kind,

@@ -23,7 +23,9 @@ class RuleSetRow(msgspec.Struct, frozen=True, kw_only=True):
 
 async def put(conn: AsyncConnection, row: RuleSetRow) -> bool:
     """Store a revision; the same one again changes nothing. False if another text holds that sequence."""
-    insert = insert_into(conn, table).values({name: getattr(row, name) for name in row.__struct_fields__})
+    insert = insert_into(conn.dialect.name, table).values(
+        {name: getattr(row, name) for name in row.__struct_fields__}
+    )
     statement = insert.on_conflict_do_update(
         index_elements=list(table.primary_key.columns),
         set_={"hash": insert.excluded.hash},

@@ -12,7 +12,6 @@ from typing import Any
 import msgspec
 from sqlalchemy import Double, Select, Table, Text, cast, column, func, literal, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -22,6 +21,7 @@ from sqlalchemy.sql.selectable import FromClause
 from sqlalchemy.types import TypeEngine
 
 Insert = postgresql.Insert | sqlite.Insert
+Types = Mapping[str, TypeEngine[Any]]
 
 _ENCODER = msgspec.json.Encoder()
 
@@ -43,20 +43,24 @@ def _now_sqlite(element: store_now, compiler: SQLCompiler, **kw: Any) -> str:
     return "((julianday('now') - 2440587.5) * 86400.0)"
 
 
-def insert_into(conn: AsyncConnection, table: Table) -> Insert:
+def insert_into(dialect: str, table: Table) -> Insert:
     """An INSERT that knows ON CONFLICT and RETURNING."""
-    return postgresql.insert(table) if _is_postgresql(conn.dialect) else sqlite.insert(table)
+    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
 
 
 def json_rows(
-    conn: AsyncConnection, name: str, rows: Sequence[Mapping[str, Any]], types: Mapping[str, TypeEngine[Any]]
+    conn: AsyncConnection, name: str, rows: Sequence[Mapping[str, Any]], types: Types
 ) -> FromClause:
     """`rows` as a table expression called `name` with a column for each of `types`; absent values are NULL."""
-    text = literal(to_json(rows), Text)
-    if _is_postgresql(conn.dialect):
+    return unfolded(conn.dialect.name, literal(to_json(rows), Text), name, types)
+
+
+def unfolded(dialect: str, text: ColumnElement[str], name: str, types: Types) -> FromClause:
+    """As `json_rows`, of a parameter that holds the JSON of the rows."""
+    if dialect == "postgresql":
         columns = [column(key, kind) for key, kind in types.items()]
-        unfolded = func.json_to_recordset(cast(text, postgresql.JSON)).table_valued(*columns, name=name)
-        return unfolded.render_derived(with_types=True)
+        rows = func.json_to_recordset(cast(text, postgresql.JSON)).table_valued(*columns, name=name)
+        return rows.render_derived(with_types=True)
     each = func.json_each(text).table_valued("value", name=f"{name}_json")
     fields = [
         func.json_extract(each.c.value, f"$.{key}", type_=kind).label(key) for key, kind in types.items()
@@ -73,7 +77,3 @@ def is_one_of(conn: AsyncConnection, col: ColumnElement[Any], values: Iterable[A
 
 def to_json(value: Any) -> str:
     return _ENCODER.encode(value).decode()
-
-
-def _is_postgresql(dialect: Dialect) -> bool:
-    return dialect.name == "postgresql"

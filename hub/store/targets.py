@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Text, delete, exists, literal, select
+from sqlalchemy import Text, bindparam, delete, exists, literal, select
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -24,6 +24,11 @@ from hub.store.versioned import save_versioned
 from schemas.targets import Intent, Kind, Target, TargetState
 
 _GENERATION_ROW = 1
+_FENCED = exists(
+    select(literal(1)).where(
+        is_held(bindparam("fence_tenant"), "write", bindparam("fence_owner"), bindparam("fence_epoch"))
+    )
+)
 _INTENT = msgspec.json.Decoder(Intent)
 _CHILDREN = msgspec.json.Decoder(dict[str, int])
 _GROUPS = msgspec.json.Decoder(dict[str, str])
@@ -86,12 +91,12 @@ async def save_many(
     for state, expected in states:
         if state.version != expected + 1:
             raise ValueError(f"version {state.version} can't follow the expected version {expected}")
-    held = None
-    if lease is not None:
-        owner, epoch = lease
-        held = exists(select(literal(1)).where(is_held(targets[0].tenant, "write", owner, epoch)))
     rows = [_columns(state) for state, _ in states]
-    written = await save_versioned(conn, table, rows, also=held)
+    if lease is None:
+        written = await save_versioned(conn, table, rows)
+    else:
+        fence = {"fence_tenant": targets[0].tenant, "fence_owner": lease[0], "fence_epoch": lease[1]}
+        written = await save_versioned(conn, table, rows, also=_FENCED, values=fence)
     return [target for target in targets if _parts(target) not in written]
 
 
@@ -113,7 +118,7 @@ async def reserve(conn: AsyncConnection, target: Target, match_keys: Sequence[st
         .where(wanted.c.match_key.is_not(None))
         .order_by(wanted.c.match_key)
     )
-    insert = insert_into(conn, reservation).from_select(columns, chosen)
+    insert = insert_into(conn.dialect.name, reservation).from_select(columns, chosen)
     statement = insert.on_conflict_do_update(
         index_elements=list(reservation.primary_key.columns),
         set_={"target_key": insert.excluded.target_key},
@@ -142,7 +147,7 @@ async def release_reservations(conn: AsyncConnection, target: Target) -> None:
 
 async def claim(conn: AsyncConnection, target: Target, halo_id: int) -> bool:
     """Make the target the one that updates this Halo record; False if another target owns it already."""
-    insert = insert_into(conn, target_owner).values(
+    insert = insert_into(conn.dialect.name, target_owner).values(
         tenant=target.tenant,
         instance=target.instance,
         kind=target.kind,
@@ -165,7 +170,7 @@ async def generation(conn: AsyncConnection) -> int:
 
 async def raise_generation(conn: AsyncConnection) -> int:
     """Start the next generation, in which every unsettled create looks up first; its number."""
-    insert = insert_into(conn, store_generation).values(id=_GENERATION_ROW, generation=1)
+    insert = insert_into(conn.dialect.name, store_generation).values(id=_GENERATION_ROW, generation=1)
     statement = insert.on_conflict_do_update(
         index_elements=[store_generation.c.id], set_={"generation": store_generation.c.generation + 1}
     ).returning(store_generation.c.generation)
