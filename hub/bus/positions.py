@@ -63,7 +63,7 @@ async def check_start(settings: BusSettings, topics: Sequence[str], store: Posit
     stored = {
         Partition(*partition): position for partition, position in saved.items() if partition[0] in topics
     }
-    committed, end = await _committed_and_end(settings, topics)
+    committed, end = await committed_and_end(settings, topics)
     found = mismatches(stored, committed, end, distance=settings.position_distance)
     if not found:
         return
@@ -72,9 +72,10 @@ async def check_start(settings: BusSettings, topics: Sequence[str], store: Posit
     await store.save(settings.group, {partition: offset or 0 for partition, offset in committed.items()})
 
 
-async def _committed_and_end(
+async def committed_and_end(
     settings: BusSettings, topics: Sequence[str]
 ) -> tuple[dict[Partition, int | None], dict[Partition, int]]:
+    """Return where the group of `settings` has committed, None where it never has, and where each partition ends."""
     options = client_options(
         settings.bootstrap_servers, client_id=settings.client_id, security=settings.security
     )
