@@ -37,7 +37,6 @@ async def until_committed(settings, topic, offset):
     await eventually(reached)
 
 
-@pytest.mark.fault("F11")
 async def test_poison_bytes_reach_the_handler_as_they_are_and_the_partition_moves_on(bootstrap):
     topic, settings = await make_topic(bootstrap), bus_settings(bootstrap)
     values = [b'{"a":', b"\xff\xfe\x00", b"1", b'"x"', b"", b"good"]
@@ -77,7 +76,6 @@ async def test_a_header_name_that_is_not_utf8_is_salvaged_in_order(bootstrap):
     assert names == [(b"\xff\xfe", b"odd"), (b"fine", b"1")]
 
 
-@pytest.mark.fault("F15")
 async def test_a_tombstone_is_none_and_an_empty_value_is_not(bootstrap):
     topic, settings = await make_topic(bootstrap), bus_settings(bootstrap)
     await send(bootstrap, topic, [None, b""])
@@ -202,7 +200,6 @@ async def test_full_partitions_are_paused_and_go_on_below_half(bootstrap):
     assert got.values == [b"%d" % n for n in range(60)]
 
 
-@pytest.mark.fault("F24")
 async def test_draining_waits_for_work_in_flight_and_commits_it(bootstrap):
     topic, settings = await make_topic(bootstrap), bus_settings(bootstrap)
     await send(bootstrap, topic, [b"1", b"2"])

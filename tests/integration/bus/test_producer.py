@@ -68,7 +68,6 @@ async def test_many_batches_of_many_partitions_keep_each_keys_order(bootstrap, p
     assert publisher.unacknowledged == 0
 
 
-@pytest.mark.fault("F29")
 async def test_a_record_over_the_hubs_limit_is_refused_before_anything_is_sent(bootstrap, publisher):
     topic = await make_topic(bootstrap)
     with pytest.raises(RecordTooLarge):
@@ -76,7 +75,6 @@ async def test_a_record_over_the_hubs_limit_is_refused_before_anything_is_sent(b
     assert await values(bootstrap, topic) == []
 
 
-@pytest.mark.fault("F29")
 async def test_a_record_over_the_topics_limit_spoils_nothing_that_comes_after(bootstrap, publisher):
     """An idempotent aiokafka producer would answer OutOfOrderSequenceNumber for ever after."""
     topic = await make_topic(bootstrap, max_record_bytes=100_000)
@@ -104,7 +102,6 @@ async def test_an_unknown_topic_fails_and_is_not_made(bootstrap):
     await publisher.stop()
 
 
-@pytest.mark.fault("F21")
 async def test_a_publish_fails_in_time_while_kafka_is_away_and_works_again_after(own_kafka):
     """The restarted broker has the same data and port; the same publisher goes on."""
     server = own_kafka
@@ -136,7 +133,6 @@ async def publish_until_it_works(publisher, record):
     pytest.fail("never worked again")
 
 
-@pytest.mark.fault("F21")
 async def test_stopping_while_kafka_is_away_ends(own_kafka):
     server = own_kafka
     await asyncio.to_thread(server.start)

@@ -55,7 +55,6 @@ async def test_a_range_takes_partitions_offsets_and_keys(bootstrap):
     assert await read(bootstrap, topic, end={0: 0}) == []
 
 
-@pytest.mark.fault("F28")
 async def test_a_range_leaves_the_groups_offsets_alone(bootstrap):
     topic, settings = await make_topic(bootstrap), bus_settings(bootstrap)
     await send(bootstrap, topic, [b"1", b"2"])
