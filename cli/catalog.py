@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from cli.examples import example_data, known
+from cli.examples import example as example_of
+from cli.examples import known
 from cli.output import Json, print_json, print_table
 from schemas.documents import asyncapi, json_schema
 from schemas.registry import SOURCE_TYPES, TYPES
@@ -34,8 +35,8 @@ def schema(event_type: Type) -> None:
 
 @app.command()
 def example(event_type: Type) -> None:
-    """A correct example of a type's data."""
-    print_json(example_data(event_type))
+    """A correct example of a message, with every field filled in."""
+    print_json(example_of(event_type))
 
 
 @app.command("asyncapi")

@@ -50,10 +50,14 @@ def read_file(path: Path) -> bytes:
         raise BadInput(f"{path} can't be read: {error.strerror}") from None
 
 
-async def records_of(settings: Settings, topic: str) -> AsyncIterator[Record]:
+async def records_of(
+    settings: Settings, topic: str, *, key_filter: reader.KeyFilter | None = None
+) -> AsyncIterator[Record]:
     """Every record of a topic, up to its present end. Raises CommandFailed when Kafka can't be reached."""
     try:
-        found = reader.read_range(settings.bootstrap_servers, topic, security=security_of(settings))
+        found = reader.read_range(
+            settings.bootstrap_servers, topic, key_filter=key_filter, security=security_of(settings)
+        )
         async for record in found:
             yield record
     except KafkaError as error:

@@ -13,7 +13,7 @@ import typer
 
 from cli import context
 from cli.errors import BadInput, CommandFailed
-from cli.examples import example_event
+from cli.examples import new_event
 from cli.output import Json, print_json, print_table, say
 from hub.settings import Settings
 from schemas.envelope import to_structured
@@ -40,7 +40,7 @@ def new(
     source: Annotated[str, typer.Option(help="The producer's name.")] = "quoter",
 ) -> None:
     """Print a correct event of a type, to begin from."""
-    print_json(example_event(event_type, tenant=tenant, source=source, now=dt.datetime.now(dt.UTC)))
+    print_json(new_event(event_type, tenant=tenant, source=source, now=dt.datetime.now(dt.UTC)))
 
 
 @app.command()

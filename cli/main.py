@@ -1,14 +1,17 @@
 """The entry point of `hub`: every group of commands, and the one place where errors become messages and exit codes."""
 
+import logging
 import sys
 from collections.abc import Sequence
 
 import typer
 
-from cli import catalog, events, tenant, topics
+from cli import audit, catalog, dlq, events, rules, tenant, topics
+from cli.backlog import backlog
 from cli.errors import FAILED, OK, CommandFailed
 from cli.output import complain
 from cli.run import run as run_service
+from cli.sandbox import sandbox
 from hub.bus.connect import KafkaError
 from hub.bus.errors import BusError
 from hub.store.errors import StoreError
@@ -22,8 +25,13 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command()(sandbox)
+app.command()(backlog)
+app.add_typer(audit.app, name="audit")
 app.add_typer(catalog.app, name="catalog")
+app.add_typer(dlq.app, name="dlq")
 app.add_typer(events.app, name="event")
+app.add_typer(rules.app, name="rules")
 app.add_typer(tenant.app, name="tenant")
 app.add_typer(topics.app, name="topics")
 app.command("run")(run_service)
@@ -31,12 +39,14 @@ app.command("run")(run_service)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs one command and exits: 0 well, 1 failed, 2 what was given can't be used."""
+    configure_logging("cli", redactor=Redactor(), level="ERROR", console=True)
+    # Its own words would come before ours, once for each attempt.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     sys.exit(run(arguments))
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """The exit code of one command; every error is one message on stderr."""
-    configure_logging("cli", redactor=Redactor(), level="WARNING", console=True)
     try:
         # Usage errors, --help and typer.Exit end in SystemExit, with the right code and their own words.
         app(args=arguments)

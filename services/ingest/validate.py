@@ -8,6 +8,7 @@ import msgspec
 
 from schemas.envelope import Envelope, ahead_of
 from schemas.faults import MAX_DEPTH, DataInvalid, decode_source, depth, too_deep
+from schemas.registry import SOURCE_TYPES
 from services.ingest.content import Received
 from services.ingest.problems import EventFault, Problem, of_attribute, of_data
 from services.ingest.producers import Producer
@@ -73,12 +74,13 @@ def accept(received: Sequence[Received], producer: Producer, now: dt.datetime) -
 
 
 def _data_faults(event: Received) -> list[EventFault]:
-    if event.type is None or event.data is None:
+    if event.type is None or (event.data is None and event.type in SOURCE_TYPES):
         return []
+    data = event.data or b""
     try:
-        if depth(event.data) > MAX_DEPTH:
+        if depth(data) > MAX_DEPTH:
             raise too_deep()
-        decode_source(event.type, event.data)
+        decode_source(event.type, data)
     except DataInvalid as error:
         placed = of_attribute if error.reason == "type.unknown" else of_data
         return [placed(fault, event.index) for fault in error.faults]

@@ -1,0 +1,27 @@
+"""`hub sandbox`: a HaloPSA stand-in on this machine, to try rules and producers before touching a real Halo."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sandbox import main as stand_in
+
+
+def sandbox(
+    host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0 takes a free one.", min=0, max=65535)] = 8901,
+    fixture: Annotated[
+        Path | None, typer.Option(help="YAML or JSON with the tenant's data; without it a packaged one.")
+    ] = None,
+    ready_file: Annotated[
+        Path | None, typer.Option(help="The address is written here once it listens.")
+    ] = None,
+) -> None:
+    """Run a HaloPSA stand-in until SIGTERM or Ctrl-C."""
+    arguments = ["--host", host, "--port", str(port)]
+    if fixture is not None:
+        arguments += ["--fixture", str(fixture)]
+    if ready_file is not None:
+        arguments += ["--ready-file", str(ready_file)]
+    raise typer.Exit(stand_in.main(arguments))

@@ -1,0 +1,94 @@
+"""Exit codes and messages of `hub` as a whole."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cli.main import run
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["event"],
+        ["event", "validate"],
+        ["no-such-command"],
+        ["event", "new", "no.such.type"],
+        ["dlq", "redrive"],
+    ],
+)
+def test_what_can_not_be_used_ends_in_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(arguments) == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_help_ends_in_0(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--help"]) == 0
+    out = capsys.readouterr().out
+    for group in (
+        "audit",
+        "backlog",
+        "catalog",
+        "dlq",
+        "event",
+        "rules",
+        "run",
+        "sandbox",
+        "tenant",
+        "topics",
+    ):
+        assert group in out
+
+
+@pytest.mark.parametrize("arguments", [["topics", "apply"], ["dlq", "list"], ["audit", "show", "Q-1"]])
+def test_a_broker_that_is_not_there_is_one_message_and_1(
+    arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HUB_BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    assert run(arguments) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("error: Kafka at 127.0.0.1:1 can't be used")
+    assert captured.err.count("\n") == 1
+
+
+def test_settings_that_can_not_be_read_are_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HUB_HTTP_PORT", "http")
+    monkeypatch.setenv("HUB_KAFKA_SASL_PASSWORD", "hunter22")
+    assert run(["topics", "apply"]) == 2
+    err = capsys.readouterr().err
+    assert "HUB_HTTP_PORT" in err
+    assert "hunter22" not in err
+
+
+def test_a_store_that_is_not_there_is_one_message_and_1(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HUB_STORE_URL", "postgresql+asyncpg://hub:s3cret@127.0.0.1:1/hub")
+    assert run(["backlog"]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("error: ")
+    assert "s3cret" not in err
+
+
+@pytest.mark.feature("beyond.catalog", part="cli")
+def test_json_is_one_document_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["catalog", "list", "--json"]) == 0
+    types = {message["type"] for message in json.loads(capsys.readouterr().out)}
+    assert types == {"quote.published.v1", "quote.updated.v1", "quote.status_changed.v1"}
+    assert run(["catalog", "schema", "quote.published.v1"]) == 0
+    assert json.loads(capsys.readouterr().out)["title"] == "quote.published.v1"
+    assert run(["catalog", "asyncapi"]) == 0
+    assert json.loads(capsys.readouterr().out)["asyncapi"] == "3.0.0"
+    assert run(["catalog", "example", "command.applied.v1"]) == 0
+    assert json.loads(capsys.readouterr().out)["type"] == "command.applied.v1"
+
+
+def test_the_sandbox_says_why_it_can_not_start(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["sandbox", "--fixture", str(tmp_path / "none.yaml")]) == 1
+    assert "none.yaml" in capsys.readouterr().err

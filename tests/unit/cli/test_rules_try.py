@@ -1,0 +1,122 @@
+"""`hub rules try`: a producer's sample event through a tenant's rules, without any server."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.main import run
+
+TENANT = """
+tenant: acme
+halo: {url: https://acme.halopsa.com, client_id: x, client_secret: env:NOT_NEEDED}
+items: {asset_group: Hardware}
+opportunities: {ticket_type: Opportunity}
+quotes:
+  statuses: {sent: Sent, approved: Accepted}
+"""
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[Path, Path]:
+    (tmp_path / "acme.yaml").write_text(TENANT)
+    return tmp_path / "acme.yaml", tmp_path / "event.json"
+
+
+def event(**changes: Any) -> dict[str, Any]:
+    return {
+        "specversion": "1.0",
+        "id": "e-1",
+        "source": "/brandnew",
+        "type": "quote.published.v1",
+        "subject": "Q-7",
+        "time": "2026-01-05T10:00:00Z",
+        "tenant": "acme",
+        "revision": 1,
+        "data": {
+            "title": "Laptops",
+            "status": "sent",
+            "customer": {"name": "Bright Dental"},
+            "lines": [{"id": "1", "product": {"name": "Laptop"}, "quantity": 2, "price": "10.10"}],
+        },
+        **changes,
+    }
+
+
+def tried(files: tuple[Path, Path], events: Any, capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    files[1].write_text(json.dumps(events))
+    assert run(["rules", "try", *map(str, files), "--json"]) == 0
+    answer: list[dict[str, Any]] = json.loads(capsys.readouterr().out)
+    return answer
+
+
+def test_the_commands_of_an_event_are_shown_in_their_order(
+    files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (one,) = tried(files, event(), capsys)
+    kinds = [command["type"] for command in one["commands"]]
+    assert kinds[0] == "upsert_client.v1"
+    assert kinds[-2:] == ["upsert_opportunity.v1", "upsert_quote.v1"]
+    assert one["commands"][-1]["command"]["status"]["value"]["name"] == "Sent"
+
+
+@pytest.mark.feature("hub.no_code", part="mapper")
+def test_a_producer_that_nobody_knew_needs_a_block_in_the_tenant_file_only(
+    files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (before,) = tried(files, event(), capsys)
+    files[0].write_text(TENANT + "sources:\n  brandnew:\n    quotes: {statuses: {sent: Presented}}\n")
+    (after,) = tried(files, event(), capsys)
+    (other,) = tried(files, event(source="/oldtool"), capsys)
+    names = [
+        answer["commands"][-1]["command"]["status"]["value"]["name"] for answer in (before, after, other)
+    ]
+    assert names == ["Sent", "Presented", "Sent"]
+
+
+def test_events_fold_as_they_would_in_the_hub(
+    files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    approved = event(id="e-2", type="quote.status_changed.v1", revision=2, data={"status": "approved"})
+    first, second = tried(files, [event(), approved], capsys)
+    assert [command["type"] for command in second["commands"]] == ["upsert_quote.v1"]
+    assert second["commands"][0]["command"]["status"]["value"]["name"] == "Accepted"
+    (alone,) = tried(files, approved, capsys)
+    assert alone["commands"] == []
+    assert "waits" in alone["result"]
+    assert first["commands"]
+
+
+def test_people_read_names_instead_of_ids(
+    files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    files[1].write_text(json.dumps(event()))
+    assert run(["rules", "try", *map(str, files)]) == 0
+    out = capsys.readouterr().out
+    assert "quote status 'Sent'" in out
+    assert "→ opportunity Q-7" in out
+
+
+def test_an_event_for_another_tenant_is_bad_input(
+    files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    files[1].write_text(json.dumps(event(tenant="northwind")))
+    assert run(["rules", "try", *map(str, files)]) == 2
+    assert "northwind" in capsys.readouterr().err
+
+
+def test_every_fault_of_the_tenant_file_is_told(
+    files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    files[0].write_text(
+        "tenant: acme\nhalo: {url: 'http://acme.example', client_id: x, client_secret: plain}\nnope: 1\n"
+    )
+    files[1].write_text(json.dumps(event()))
+    assert run(["rules", "try", *map(str, files)]) == 2
+    err = capsys.readouterr().err
+    assert "nope" in err
+    assert "client_secret" in err
+    assert "hunter22" not in err
