@@ -168,7 +168,8 @@ class Execution:
         fields = self._command.state_fields()
         # Its place under others is enough to look for a record.
         parents = tuple(name for name in ("client", "site", "opportunity") if name in fields)
-        waiting = await self._resolve(fields if isinstance(question, planned.ReadRecord) else parents)
+        compares = isinstance(question, planned.ReadRecord) and not self._command.ensure
+        waiting = await self._resolve(fields if compares else parents)
         if waiting is not None:
             return waiting
         found: dict[str, Any]
@@ -183,7 +184,8 @@ class Execution:
             case planned.FindMatch():
                 found = {"match": await self._finder.match(self._spec, self._command, self._resolved)}
             case planned.ReadRecord(halo_id):
-                found = {"read_back": await self._read_back(halo_id)}
+                self._known = self._known.having_read(await self._read_back(halo_id))
+                return None
             case _:
                 assert_never(question)
         self._known = msgspec.structs.replace(self._known, **found)
@@ -200,7 +202,8 @@ class Execution:
         # What Halo has now decides which lines exist: an id that it lost must not be sent again.
         children = self._spec.children(self._command, reply.body, self._row)
         self._row = msgspec.structs.replace(self._row, children=children)
-        return planned.ReadBack(halo_id, exists=True, equal=equal(self._whole(halo_id), reply.body))
+        same = not self._command.ensure and equal(self._whole(halo_id), reply.body)
+        return planned.ReadBack(halo_id, exists=True, equal=same)
 
     async def _resolve(self, fields: tuple[str, ...]) -> Ended | Parked | None:
         async with self._t.store.read() as conn:

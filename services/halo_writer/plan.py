@@ -76,11 +76,20 @@ class ReadBack(msgspec.Struct, frozen=True):
 
 
 class Known(msgspec.Struct, frozen=True):
-    """What the shell has found out about this command so far; nothing is assumed of what is None."""
+    """What the shell has found out about this command so far; nothing is assumed of what is None.
+
+    `gone` are records that were asked for by id and aren't there: a mark can outlive what it marked.
+    """
 
     by_our_key: ByOurKey | None = None
     match: Match | None = None
     read_back: ReadBack | None = None
+    gone: frozenset[int] = frozenset()
+
+    def having_read(self, read: ReadBack) -> Known:
+        """The same, and this record as it was read."""
+        gone = self.gone if read.exists else self.gone | {read.halo_id}
+        return msgspec.structs.replace(self, read_back=read, gone=gone)
 
 
 # What to do -------------------------------------------------------------------------------------------------
@@ -181,6 +190,9 @@ def plan(
         return Repeat()
     if not command.ensure and command.seq < row.seq:
         return Superseded()
+    if command.ensure and row.halo_id is not None:
+        # An open update of it is its own command's to bring to an end.
+        return Unchanged()
     match row.intent:
         case None if row.halo_id is not None:
             return _known_record(command, row, row.halo_id)
@@ -200,7 +212,7 @@ def _is_repeat(command: Command, row: TargetState) -> bool:
 
 
 def _known_record(command: Command, row: TargetState, halo_id: int) -> Decision:
-    if command.ensure or not row.owns or row.state_hash == command.state_hash:
+    if not row.owns or row.state_hash == command.state_hash:
         return Unchanged()
     return Update(halo_id, changed_groups(command, row))
 
@@ -257,10 +269,11 @@ def _after_update(
 
 
 def _found_ours(command: Command, known: Known, found: ByOurKey) -> Decision:
-    """Presence gives the id at once; the newest state follows as an update unless Halo already has it."""
+    """Presence gives the id at once; the newest state follows as an update unless Halo already has it.
+
+    The record is read back in any case: its parts (a client's main site and contact) were created with it.
+    """
     halo_id, *others = _remaining(found, known)
-    if command.ensure:
-        return Settle(halo_id, "created", duplicates=tuple(others))
     return _compared(command, known, halo_id, "created", tuple(others))
 
 
@@ -272,16 +285,13 @@ def _compared(
         return ReadRecord(halo_id)
     if not read.exists:
         return Reject("halo.gone", f"the record {halo_id} was deleted in Halo")
-    if read.equal:
+    if read.equal or command.ensure:
         return Settle(halo_id, result, duplicates=duplicates)
     return Update(halo_id, tuple(group_hashes(command)))
 
 
 def _remaining(found: ByOurKey, known: Known) -> tuple[int, ...]:
-    """Without a record that turned out to be deleted: a mark can outlive what it marked."""
-    read = known.read_back
-    gone = read.halo_id if read is not None and not read.exists else None
-    return tuple(halo_id for halo_id in found.halo_ids if halo_id != gone)
+    return tuple(halo_id for halo_id in found.halo_ids if halo_id not in known.gone)
 
 
 def _still_there(found: ByOurKey, known: Known) -> bool:
