@@ -28,6 +28,7 @@ def only_armed_writers(hub: Hub) -> Iterator[None]:
     hub.sandbox.disarm()
     writer = hub.processes.get("writer")
     if writer is not None and writer.popen.poll() is None:
+        hub.wait_ready("writer")
         assert writer.stop() == 0
 
 
@@ -138,6 +139,7 @@ def test_update_that_adds_a_line_survives_a_kill(hub: Hub, tmp_path: Path, step:
     hub.start("writer")
     hub.publish(quote_event(quote, 1, customer=customer, lines=first))
     eventually(lambda: quotes_titled(hub, f"Quote {quote}"), _PATIENCE_S)
+    hub.wait_ready("writer")
     assert hub.processes["writer"].stop() == 0
     grown = [line("a", "FW-100", 3), *first[1:], line("c", "KM-SET")]
     killed_at(hub, step, count, tmp_path, quote_event(quote, 2, customer=customer, lines=grown))
