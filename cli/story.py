@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from cli.dead_letters import message_of
+from cli.dead_letters import headers, message_of
 from hub.bus.records import Record
 from schemas.commands import TYPE_OF_KIND, Command
 from schemas.control import DecisionRequested, RedriveRequested, SettingsChanged
@@ -212,18 +212,22 @@ class _Teller:
 
     def _dead_letter(self, envelope: Envelope, data: Any, record: Record) -> Happening | None:
         assert isinstance(data, DeadLetter)
-        about = (data.tenant or "", data.subject or "")
-        mine = data.event_id is not None and data.event_id in self._events | self._commands
-        mine = mine or (
-            self._question.id is not None and about[1] == self._question.id and self._is_tenant(about[0])
-        )
-        if not mine:
+        if data.event_id not in self._events | self._commands and not self._is_about(data):
             return None
         self._letters.add(envelope.id)
         said = f"{data.stage} set it aside ({data.reason}): {data.message}"
         return _happening(record, "dead letter", envelope, said, {"reason": data.reason, "fix": data.fix})
 
-    def _is_tenant(self, tenant: str) -> bool:
+    def _is_about(self, data: DeadLetter) -> bool:
+        """A message that could not be read any further still names its entity."""
+        if self._question.id is None or data.subject != self._question.id or not self._is_tenant(data.tenant):
+            return False
+        made_by = (
+            data.target.source if data.target is not None else (headers(data).get("ce_source") or "")[1:]
+        )
+        return self._is_source(made_by)
+
+    def _is_tenant(self, tenant: str | None) -> bool:
         return self._question.tenant in (None, tenant)
 
     def _target(self, envelope: Envelope, data: Any, record: Record) -> Happening | None:
