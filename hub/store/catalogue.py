@@ -14,6 +14,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from hub.store.catalogue_projection import apply, apply_dated, upsert_own
 from hub.store.catalogue_rows import HaloEvent, Row, row_of, sku_of, text_key
+from hub.store.sql import storable
 from hub.store.tables import catalogue as table
 from hub.store.tables import catalogue_read as reads
 from schemas.control import CatalogueKind
@@ -64,7 +65,7 @@ async def by_name(
     if isinstance(name, int):
         condition: ColumnElement[bool] = table.c.halo_id == name
     elif kind == "currency":
-        condition = or_(table.c.name_key == text_key(name), table.c.code == name.strip().upper())
+        condition = or_(table.c.name_key == text_key(name), table.c.code == storable(name.strip().upper()))
     else:
         condition = table.c.name_key == text_key(name)
     rows = await _find(conn, tenant, instance, kind, condition)
@@ -76,7 +77,7 @@ async def by_exact_name(
 ) -> list[Row]:
     """The records whose name is byte for byte this one."""
     condition = table.c.name_key == text_key(name)
-    return await _find(conn, tenant, instance, kind, condition & (table.c.name == name))
+    return await _find(conn, tenant, instance, kind, condition & (table.c.name == storable(name)))
 
 
 async def by_id(

@@ -47,6 +47,7 @@ async def apply_dated(
 ) -> None:
     """Project events, each with its own time; a batch is a few statements whatever its size.
 
+    Each tenant's and instance's batch is best a transaction of its own: then concurrent ones can't deadlock.
     Event times and `ReadCompleted.started_at` have to come from one clock.
     """
     if not events:

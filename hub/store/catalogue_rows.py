@@ -7,7 +7,7 @@ from typing import Any, assert_never
 
 import msgspec
 
-from hub.store.sql import to_json
+from hub.store.sql import storable, to_json
 from schemas.control import CatalogueKind
 from schemas.halo_events import HaloClient, HaloItem, HaloReference, HaloUser, ReadCompleted, ReferenceRow
 
@@ -40,12 +40,12 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 def text_key(text: str) -> str:
     """How names and email addresses compare: case-folded and trimmed."""
-    return text.strip().casefold()[:_MAX_KEY]
+    return storable(text.strip().casefold()[:_MAX_KEY])
 
 
 def sku_of(text: str) -> str:
     """How SKUs compare: byte for byte."""
-    return text[:_MAX_KEY]
+    return storable(text[:_MAX_KEY])
 
 
 def kind_of(event: HaloEvent) -> CatalogueKind:
@@ -79,7 +79,7 @@ def record_columns(event: HaloRecordEvent, time: float) -> dict[str, Any]:
 def reference_columns(event: HaloReference, row: ReferenceRow, time: float) -> dict[str, Any]:
     """The columns of one row of a reference list."""
     return _columns(event.reference, row, time) | {
-        "code": row.code.strip().upper() if row.code else None,
+        "code": storable(row.code.strip().upper()) if row.code else None,
         "usable": row.usable,
         "read_id": event.read_id,
         "read_at": time if event.read_id is not None else None,
@@ -123,7 +123,7 @@ def _columns(kind: CatalogueKind, seen: HaloRecordEvent | ReferenceRow, time: fl
     return {
         "kind": kind,
         "halo_id": seen.id,
-        "name": seen.name,
+        "name": storable(seen.name),
         "name_key": text_key(seen.name),
         "sku": None,
         "email_key": None,

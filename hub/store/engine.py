@@ -29,8 +29,7 @@ class Store:
         A read can't write: the database refuses it.
     """
 
-    def __init__(self, url: URL, writer: AsyncEngine, reader: AsyncEngine) -> None:
-        self.url = url
+    def __init__(self, writer: AsyncEngine, reader: AsyncEngine) -> None:
         self._writer = writer
         self._reader = reader
 
@@ -48,7 +47,7 @@ class Store:
             writer, reader = _sqlite_engines(parsed, pool_size, timeout_s)
         else:
             writer, reader = _postgresql_engines(parsed, pool_size, timeout_s)
-        store = cls(parsed, writer, reader)
+        store = cls(writer, reader)
         try:
             # The first connection makes an SQLite file, which a reading one could not.
             async with store._connection(writer):

@@ -12,7 +12,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.selectable import Select
 
-from hub.store.sql import insert_into
+from hub.store.sql import insert_into, storable
 from hub.store.tables import pending as table
 
 Stage = Literal["mapper", "writer"]
@@ -55,7 +55,8 @@ class Backlog(msgspec.Struct, frozen=True):
 
 async def put(conn: AsyncConnection, row: Pending) -> None:
     """Store the row, in place of the target's former one in this stage, whose `since` stays."""
-    values = {name: getattr(row, name) for name in row.__struct_fields__} | {"seq": _sortable(row.seq)}
+    values = {name: getattr(row, name) for name in row.__struct_fields__}
+    values |= {"seq": _sortable(row.seq), "note": None if row.note is None else storable(row.note)}
     insert = insert_into(conn.dialect.name, table).values(values)
     changed = set(values) - {column.name for column in table.primary_key.columns} - {"since"}
     statement = insert.on_conflict_do_update(

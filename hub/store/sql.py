@@ -77,3 +77,8 @@ def is_one_of(conn: AsyncConnection, col: ColumnElement[Any], values: Iterable[A
 
 def to_json(value: Any) -> str:
     return _ENCODER.encode(value).decode()
+
+
+def storable(text: str) -> str:
+    """The text without U+0000, which PostgreSQL can't hold; for texts that nothing is identified by."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")

@@ -17,7 +17,7 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.store.leases import is_held
-from hub.store.sql import insert_into, is_one_of, json_rows, to_json
+from hub.store.sql import insert_into, is_one_of, json_rows, storable, to_json
 from hub.store.tables import reservation, store_generation, target_owner
 from hub.store.tables import target as table
 from hub.store.versioned import save_versioned
@@ -106,7 +106,7 @@ async def reserve(conn: AsyncConnection, target: Target, match_keys: Sequence[st
     A key is reserved within one tenant, Halo instance and kind, until `release_reservations`. Reserving again
     what the target holds is no error.
     """
-    keys = sorted(set(match_keys))
+    keys = sorted({storable(key) for key in match_keys})
     if not keys:
         return None
     space = {"tenant": target.tenant, "instance": target.instance, "kind": target.kind}

@@ -259,6 +259,22 @@ async def test_near_names_are_offered_likeliest_first(store: Store) -> None:
         assert await catalogue.near(conn, *HERE, "status", "Approved") == []
 
 
+async def test_a_name_that_postgresql_cannot_hold_does_not_stop_the_catalogue(store: Store) -> None:
+    rows = (ReferenceRow(id=1, name="\0", code="\0"),)
+    await apply(
+        store,
+        (1, HaloItem(id=1, name="a\0b", supplier_part_code="\0")),
+        (1, HaloUser(id=1, name="", client_id=1, emailaddress="\0@x")),
+        (1, HaloReference(reference="currency", rows=rows)),
+    )
+    async with store.read() as conn:
+        [item] = await catalogue.by_exact_name(conn, *HERE, "item", "a\0b")
+        assert json.loads(item.data)["name"] == "a\0b"
+        assert len(await catalogue.by_sku(conn, *HERE, "item", "\0")) == 1
+        assert len(await catalogue.by_name(conn, *HERE, "currency", "\0")) == 1
+        assert len(await catalogue.by_email(conn, *HERE, 1, "\0@X")) == 1
+
+
 async def test_names_longer_than_an_index_can_hold_are_kept(store: Store) -> None:
     long = "".join(random.Random(1).choices("äöüßabcdefghij", k=20_000))
     await apply(store, (1, HaloItem(id=1, name=long, supplier_part_code=long)))

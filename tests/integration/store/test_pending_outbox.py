@@ -37,7 +37,7 @@ async def put(store: Store, *rows: Pending) -> None:
 
 async def test_a_row_comes_back_as_it_was_put(store: Store) -> None:
     bare = row("b", waits_for=None, note=None, seq=())
-    await put(store, row(), bare)
+    await put(store, row(note="a\0b"), row(), bare)
     async with store.read() as conn:
         assert await pending.of_tenant(conn, "acme", "writer") == [bare, row()]
 

@@ -206,7 +206,7 @@ async def test_find_answers_by_whatever_is_given(store: Store) -> None:
 async def test_a_natural_key_is_reserved_by_one_target_all_or_none(store: Store) -> None:
     one, two, three = target(1), target(2), target(3)
     async with store.write() as conn:
-        assert await targets.reserve(conn, one, ["sku:a", "name:ä"]) is None
+        assert await targets.reserve(conn, one, ["sku:a", "name:ä", "name:\0"]) is None
         assert await targets.reserve(conn, one, ["name:ä", "sku:b", "sku:b"]) is None
         assert await targets.reserve(conn, two, ["sku:c", "sku:b"]) == one
         # The refused one left nothing behind.
