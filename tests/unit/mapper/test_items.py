@@ -1,0 +1,150 @@
+"""Products of lines as Halo items: matched in the tenant's order, created once, in a group that Halo has."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from msgspec import UNSET
+
+from schemas.commands import Field, Match, Named
+from tests.unit.mapper.build import line, mapped, quote, rules
+
+LAPTOP = {
+    "name": "Laptop 14 ",
+    "id": "prod-1",
+    "halo_id": 900,
+    "manufacturer_part_number": "LT-14",
+    "description": "14 inch",
+}
+
+
+def lines(*products: dict[str, Any], **fields: Any) -> list[dict[str, Any]]:
+    return [line(number, product=product, **fields) for number, product in enumerate(products, start=1)]
+
+
+def without(*names: str) -> dict[str, Any]:
+    return {name: value for name, value in LAPTOP.items() if name not in names}
+
+
+@pytest.mark.feature("quote.lines.match", part="mapper")
+@pytest.mark.parametrize(
+    ("product", "source_id", "match"),
+    [
+        (LAPTOP, "prod-1", [("halo_id", 900), ("sku", "LT-14"), ("name", "Laptop 14 ")]),
+        (without("id"), "halo:900", [("halo_id", 900), ("sku", "LT-14"), ("name", "Laptop 14 ")]),
+        (without("id", "halo_id"), "sku:LT-14", [("sku", "LT-14"), ("name", "Laptop 14 ")]),
+        ({"name": "Laptop 14 "}, "name:Laptop 14 ", [("name", "Laptop 14 ")]),
+    ],
+)
+def test_an_item_is_matched_by_id_then_part_number_then_exact_name(
+    product: dict[str, Any], source_id: str, match: list[tuple[Any, Any]]
+) -> None:
+    """An id that is gone in Halo falls to the next step, since all steps are there; case and spaces are kept."""
+    (item,) = mapped(quote(lines=lines(product))).items
+    assert item.target.id == source_id
+    assert item.match == tuple(Match(by=by, value=value) for by, value in match)
+
+
+@pytest.mark.feature("quote.lines.match", part="mapper")
+def test_the_tenant_says_in_which_order() -> None:
+    (item,) = mapped(quote(lines=lines(LAPTOP)), rules(items={"match": ["name", "sku"]})).items
+    assert [match.by for match in item.match] == ["name", "sku"]
+
+
+@pytest.mark.feature("quote.lines.match", part="mapper")
+def test_exact_means_exact() -> None:
+    made = mapped(quote(lines=lines({"name": "laptop"}, {"name": "Laptop"}, {"name": "Laptop "})))
+    assert len(made.items) == 3
+
+
+@pytest.mark.feature("item.create", part="mapper")
+def test_an_item_that_is_new_comes_with_all_it_needs() -> None:
+    fields = {"price": "999.90", "cost": "700.10", "frequency": "month"}
+    with_rules = rules(billing_periods={"month": "Monthly"})
+    (item,) = mapped(quote(lines=lines(LAPTOP, **fields)), with_rules).items
+    assert item.ensure
+    assert item.name == Field(value="Laptop 14 ", write="on_create")
+    assert item.description == Field(value="14 inch", write="on_create")
+    assert item.price == Field(value=Decimal("999.9"), write="on_create")
+    assert item.cost == Field(value=Decimal("700.1"), write="on_create")
+    assert item.recurring == Field(value=True, write="on_create")
+    assert item.billing_period == Field(
+        value=Named(lookup="billing_period", name="Monthly", setting="billing_periods"), write="on_create"
+    )
+    (plain,) = mapped(quote(lines=lines({"name": "x"}))).items
+    assert plain.recurring == Field(value=False, write="on_create")
+    assert (plain.billing_period, plain.cost, plain.description) == (UNSET, UNSET, UNSET)
+
+
+@pytest.mark.feature("item.create", part="mapper")
+def test_one_product_on_two_lines_or_two_quotes_is_one_item() -> None:
+    made = mapped(quote(lines=lines(LAPTOP, {**LAPTOP, "name": "Other words"}, {"name": "Mouse"})))
+    assert [item.target.id for item in made.items] == ["prod-1", "name:Mouse"]
+    # The first description is believed, and both lines refer to it.
+    assert made.items[0].name == Field(value="Laptop 14 ", write="on_create")
+    assert [one.item.id for one in made.lines] == ["prod-1", "prod-1", "name:Mouse"]
+    other = mapped(quote(title="Other", lines=lines(LAPTOP)))
+    assert other.items[0] == made.items[0]
+
+
+@pytest.mark.feature("quote.lines.create", part="mapper")
+def test_items_come_before_the_quote_that_needs_them() -> None:
+    made = mapped(quote(contact={"name": "Jo"}, lines=lines(LAPTOP, {"name": "Mouse"})))
+    assert made.kinds == ["client", "site", "user", "item", "item", "opportunity", "quote"]
+    assert [one.item for one in made.lines] == [item.target for item in made.items]
+
+
+@pytest.mark.feature("item.name", part="mapper")
+@pytest.mark.parametrize(
+    ("name_from", "product", "name"),
+    [
+        ("name", LAPTOP, "Laptop 14 "),
+        ("manufacturer_part_number", LAPTOP, "LT-14"),
+        ("manufacturer_part_number", {"name": "Mouse"}, "Mouse"),
+        ("manufacturer_part_number", {"name": "Mouse", "manufacturer_part_number": ""}, "Mouse"),
+    ],
+)
+def test_a_new_item_is_named_as_the_tenant_says(name_from: str, product: dict[str, Any], name: str) -> None:
+    (item,) = mapped(quote(lines=lines(product)), rules(items={"name_from": name_from})).items
+    assert item.name == Field(value=name, write="on_create")
+
+
+GROUPS = {"Laptops": "Notebooks", "Labor": "Professional Services", "m365": 77}
+
+
+@pytest.mark.feature("item.group.map", part="mapper")
+@pytest.mark.parametrize(
+    ("product", "group"),
+    [
+        ({"category": "laptops "}, "Notebooks"),
+        ({"category": "M365"}, 77),
+        ({"item_type": "Labor"}, "Professional Services"),
+        ({"category": "Laptops", "item_type": "Labor"}, "Notebooks"),
+        ({"category": "Elsewhere", "item_type": "Labor"}, "Professional Services"),
+        ({"category": "Hubs", "item_type": "Product"}, "Hubs"),
+        ({"item_type": "Product"}, "Product"),
+    ],
+)
+def test_the_group_follows_category_or_item_type_beside_the_default(
+    product: dict[str, Any], group: str | int
+) -> None:
+    with_rules = rules(items={"asset_groups": GROUPS})
+    (item,) = mapped(quote(lines=lines({"name": "x"} | product)), with_rules).items
+    assert item.group is not UNSET
+    assert item.group.value == Named(
+        lookup="asset_group", name=group, missing="fallback", fallback="Hardware", setting="items.asset_group"
+    )
+
+
+@pytest.mark.feature("item.group.default", part="mapper")
+@pytest.mark.feature("item.group.never_create", part="mapper")
+@pytest.mark.parametrize("product", [{}, {"category": ""}])
+def test_without_a_mapping_the_default_group_is_asked_for_and_never_a_blank_one(
+    product: dict[str, Any],
+) -> None:
+    (item,) = mapped(quote(lines=lines({"name": "x"} | product))).items
+    assert item.group is not UNSET
+    # `reject`: when Halo has no such group the command ends, and nothing creates one.
+    assert item.group.value == Named(
+        lookup="asset_group", name="Hardware", missing="reject", setting="items.asset_group"
+    )

@@ -1,0 +1,422 @@
+"""The quote itself and its opportunity: fields, status, lines, money, and which commands an event asks for."""
+
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec import UNSET
+
+from schemas.commands import TYPE_OF_KIND, Field, Match, Named, Totals
+from schemas.identity import id_of, state_hash
+from schemas.quotes import QuoteStatus
+from schemas.registry import decode, encode
+from services.mapper.quote import Waiting, map_quote
+from services.mapper.scope import MappingRejected
+from tests.unit.mapper.build import ALL, BASIS, cents, envelope, folded, line, mapped, quote, rules, status
+
+STATUSES = {
+    "draft": "Draft",
+    "sent": "Sent",
+    "approved": "Accepted",
+    "declined": "Rejected",
+    "expired": "Expired",
+}
+
+
+# The opportunity
+
+
+@pytest.mark.feature("opp.upsert", part="mapper")
+def test_a_quote_has_an_opportunity_of_its_own_under_its_own_id() -> None:
+    made = mapped(quote())
+    opportunity = made.opportunity
+    assert (opportunity.target.kind, opportunity.target.id) == ("opportunity", "Q-1")
+    assert not opportunity.ensure
+    assert opportunity.match == ()
+    assert opportunity.client == Field(value=made.client.target)
+    assert opportunity.title == Field(value="Laptops", write="on_create")
+    assert made.quote.opportunity == Field(value=opportunity.target)
+
+
+@pytest.mark.feature("opp.upsert", part="mapper")
+def test_an_opportunity_that_was_picked_is_taken_by_its_id_and_stays_whose_it_is() -> None:
+    opportunity = mapped(quote(opportunity={"halo_id": 5120})).opportunity
+    assert opportunity.match == (Match(by="halo_id", value=5120),)
+    assert opportunity.client is not UNSET
+    assert opportunity.client.write == "on_create"
+
+
+@pytest.mark.feature("opp.ticket_type", part="mapper")
+def test_the_ticket_type_is_the_tenants_and_for_new_opportunities() -> None:
+    opportunity = mapped(quote(), rules(opportunities={"ticket_type": "Sale"})).opportunity
+    named = Named(lookup="ticket_type", name="Sale", setting="opportunities.ticket_type")
+    assert opportunity.ticket_type == Field(value=named, write="on_create")
+
+
+@pytest.mark.feature("opp.status.default", part="mapper")
+def test_the_first_status_is_given_once_and_never_again() -> None:
+    assert mapped(quote()).opportunity.status is UNSET
+    opportunity = mapped(quote(), rules(opportunities={"status": "New"})).opportunity
+    assert opportunity.status is not UNSET
+    assert opportunity.status.write == "on_create"
+    assert opportunity.status.value.name == "New"
+    assert opportunity.status.value.setting == "opportunities.status"
+
+
+# The quote's head
+
+
+@pytest.mark.feature("quote.upsert", part="mapper")
+def test_the_quote_carries_all_that_the_document_says() -> None:
+    data = quote(
+        date="2025-03-01",
+        expiry_date="2025-03-31",
+        note="Terms",
+        contact={"name": "Jo", "id": "p-1"},
+        status="draft",
+    )
+    made = mapped(data, rules(quotes={"statuses": STATUSES}))
+    found = made.quote
+    assert found.target.id == "Q-1"
+    assert found.title == Field(value="Laptops")
+    assert found.client == Field(value=made.client.target)
+    assert found.user == Field(value=made.user.target)
+    assert str(found.date.value) == "2025-03-01"  # type: ignore[union-attr]
+    assert str(found.expiry_date.value) == "2025-03-31"  # type: ignore[union-attr]
+    assert found.note == Field(value="Terms")
+    assert found.status.value.name == "Draft"  # type: ignore[union-attr]
+    assert made.kinds[-2:] == ["opportunity", "quote"]
+
+
+@pytest.mark.feature("quote.status", part="mapper")
+@pytest.mark.parametrize(
+    ("word", "name"), [*STATUSES.items(), (" SENT", "Sent"), ("on hold", "on hold"), ("Accepted", "Accepted")]
+)
+def test_a_status_goes_by_the_tenants_table_or_by_its_own_name(word: str, name: str) -> None:
+    found = mapped(quote(status=word), rules(quotes={"statuses": STATUSES})).quote.status
+    # `leave`: a status that Halo doesn't have stays as it is there, with a warning that names the setting.
+    assert found == Field(
+        value=Named(lookup="quote_status", name=name, missing="leave", setting="quotes.statuses")
+    )
+
+
+@pytest.mark.feature("money.currency", part="mapper")
+@pytest.mark.parametrize(
+    ("document", "sections", "expected"),
+    [
+        ("GBP", {"currencies": {"gbp": "Pound Sterling"}}, ("Pound Sterling", "currencies")),
+        ("GBP", {}, ("GBP", "currencies")),
+        ("GBP", {"currency": "EUR"}, ("GBP", "currencies")),
+        (None, {"currency": "EUR"}, ("EUR", "currency")),
+        (None, {"currency": "EUR", "currencies": {"EUR": "Euro"}}, ("Euro", "currency")),
+        (None, {}, None),
+    ],
+)
+def test_the_documents_currency_else_the_tenants_else_halos_default(
+    document: str | None, sections: dict[str, Any], expected: tuple[str, str] | None
+) -> None:
+    found = mapped(quote(currency=document), rules(**sections)).quote.currency
+    if expected is None:
+        assert found is UNSET
+    else:
+        # `reject`: amounts are never shown in another currency than theirs.
+        named = Named(lookup="currency", name=expected[0], missing="reject", setting=expected[1])
+        assert found == Field(value=named)
+
+
+# Lines
+
+
+@pytest.mark.feature("quote.lines.write", part="mapper")
+def test_recurring_and_one_time_lines_go_in_order_with_all_they_have() -> None:
+    content = [
+        line(
+            2,
+            quantity="3.50",
+            price="20.00",
+            cost="12.5",
+            tax="14",
+            description="Own words",
+            supplier={"name": "Ingram"},
+        ),
+        line(1, frequency="month", product={"manufacturer_part_number": "MPN", "description": "Its words"}),
+    ]
+    made = mapped(quote(lines=content), rules(billing_periods={"month": "Monthly"}))
+    first, second = made.lines
+    assert [first.id, second.id] == ["2", "1"]
+    assert (first.name, first.quantity, first.base_price, first.price) == (
+        "Product 2",
+        Decimal("3.5"),
+        20,
+        20,
+    )
+    assert (first.cost, first.tax, first.description) == (Decimal("12.5"), 14, "Own words")
+    assert first.supplier == Named(lookup="supplier", name="Ingram", missing="leave")
+    assert (first.recurring, first.billing_period, first.product_code) == (False, None, None)
+    assert (second.recurring, second.product_code, second.description) == (True, "MPN", "Its words")
+    assert second.billing_period == Named(lookup="billing_period", name="Monthly", setting="billing_periods")
+    assert made.quote.totals == Field(value=Totals(net=Decimal(170), tax=Decimal(14)))
+
+
+@pytest.mark.feature("quote.lines.write", part="mapper")
+def test_a_recurring_line_stays_recurring_whatever_its_item_is() -> None:
+    """Two lines of one product, one-time first: the item is ensured as one-time, the line still says it recurs."""
+    content = [line(1, product={"name": "x"}), line(2, product={"name": "x"}, frequency="month")]
+    made = mapped(quote(lines=content))
+    assert made.items[0].recurring == Field(value=False, write="on_create")
+    assert [one.recurring for one in made.lines] == [False, True]
+
+
+@pytest.mark.feature("period.map.out", part="mapper")
+@pytest.mark.parametrize(
+    ("frequency", "name"),
+    [("month", "Monthly"), (" MONTH ", "Monthly"), ("fortnight", "fortnight"), ("year", 7)],
+)
+def test_a_frequency_is_a_billing_period_or_rejected_but_never_one_off(
+    frequency: str, name: str | int
+) -> None:
+    with_rules = rules(billing_periods={"month": "Monthly", "one_time": None, "year": 7})
+    made = mapped(quote(lines=[line(frequency=frequency)]), with_rules)
+    named = Named(lookup="billing_period", name=name, missing="reject", setting="billing_periods")
+    assert made.lines[0].billing_period == named
+    assert made.lines[0].recurring
+    assert made.items[0].billing_period == Field(value=named, write="on_create")
+
+
+@pytest.mark.feature("period.map.out", part="mapper")
+@pytest.mark.parametrize("frequency", ["one_time", "One_Time", "", None])
+def test_one_time_is_what_the_table_says_is_null_or_no_frequency(frequency: str | None) -> None:
+    with_rules = rules(billing_periods={"one_time": None})
+    made = mapped(quote(lines=[line(frequency=frequency)]), with_rules)
+    assert (made.lines[0].recurring, made.lines[0].billing_period) == (False, None)
+
+
+@pytest.mark.feature("money.discount", part="mapper")
+def test_discounts_show_on_the_lines_and_in_the_expected_total() -> None:
+    content = [line(1, price="100", discount={"percent": "10"}), line(2, price="50", quantity="2")]
+    made = mapped(quote(lines=content, discount={"amount": "19"}))
+    assert made.quote.totals == Field(value=Totals(net=Decimal(171)))
+    assert [(one.base_price, one.price, one.discount_percent) for one in made.lines] == [
+        (100, 81, 19),
+        (50, 45, 10),
+    ]
+
+
+def test_every_fault_of_a_quote_is_told_at_once() -> None:
+    content = [line(1, discount={"amount": "101"}), line(2), line(3, discount={"amount": "-1"})]
+    with pytest.raises(MappingRejected) as caught:
+        mapped(quote(lines=content, discount={"amount": "1000"}))
+    assert [fault.at for fault in caught.value.faults] == [
+        "discount.amount",
+        "lines[0].discount.amount",
+        "lines[2].discount.amount",
+    ]
+
+
+# Taxes
+
+
+def taxed(*taxes: tuple[str, str, str | None], **changes: Any) -> Any:
+    content = [{"name": name, "amount": amount, "calculator": by} for name, amount, by in taxes]
+    return quote(taxes=content, **changes)
+
+
+@pytest.mark.feature("money.tax", part="mapper")
+def test_taxes_of_lines_go_as_given() -> None:
+    made = mapped(quote(lines=[line(1, tax="20.005"), line(2)]))
+    assert [one.tax for one in made.lines] == [Decimal("20.005"), 0]
+    assert made.quote.totals.value.tax == Decimal("20.005")  # type: ignore[union-attr]
+
+
+@pytest.mark.feature("money.tax", part="mapper")
+def test_taxes_of_the_document_are_spread_to_the_cent() -> None:
+    data = taxed(("VAT", "10.01", None), ("Levy", "0.99", "own"), lines=[line(1), line(2), line(3)])
+    made = mapped(data)
+    assert [one.tax for one in made.lines] == [Decimal("3.67"), Decimal("3.67"), Decimal("3.66")]
+    assert made.quote.totals.value.tax == 11  # type: ignore[union-attr]
+
+
+@pytest.mark.feature("money.tax", part="mapper")
+@pytest.mark.parametrize("by_line", [True, False])
+def test_a_tenant_that_pushes_no_taxes_sends_none(by_line: bool) -> None:
+    data = taxed(("VAT", "10", None), lines=[line(tax="10" if by_line else None)])
+    made = mapped(data, rules(quotes={"taxes": {"push": False}}))
+    assert made.lines[0].tax is None
+    assert made.quote.totals.value.tax is None  # type: ignore[union-attr]
+
+
+@pytest.mark.feature("money.tax", part="mapper")
+def test_what_a_skipped_calculator_made_is_not_sent_and_told() -> None:
+    made = mapped(taxed(("US sales tax", "8.25", " Avalara"), lines=[line(tax="8.25")]))
+    assert made.lines[0].tax is None
+    assert [notice.code for notice in made.quote.notices] == ["tax.skipped"]
+    assert "US sales tax" in made.quote.notices[0].message
+    both = mapped(taxed(("US", "8", "avalara"), ("VAT", "20", "quoter"), lines=[line(1, tax="28"), line(2)]))
+    # Lines don't say which calculator their tax is of, so the rest is spread anew.
+    assert [one.tax for one in both.lines] == [10, 10]
+    assert mapped(taxed(("US", "8", "avalara")), rules(quotes={"taxes": {"skip": []}})).lines[0].tax == 8
+
+
+def test_a_quote_without_taxes_says_nothing_of_them() -> None:
+    made = mapped(quote())
+    assert made.lines[0].tax is None
+    assert made.quote.totals == Field(value=Totals(net=Decimal(100)))
+
+
+# Which commands, in which order, with which identity
+
+
+@pytest.mark.feature("quote.status.reflect", part="mapper")
+def test_a_status_change_asks_for_the_quote_alone_and_carries_it_whole() -> None:
+    record = folded((envelope(1), quote(status="draft")), (status(2), QuoteStatus(status="sent")))
+    made = mapped(record, touched=frozenset({"status"}))
+    assert made.kinds == ["quote"]
+    whole = mapped(record).quote
+    assert made.quote == whole
+    assert made.quote.lines is not UNSET
+    before = mapped(quote(status="draft")).quote
+    assert (made.quote.lines, made.quote.title) == (before.lines, before.title)
+
+
+def test_a_status_before_its_quote_waits() -> None:
+    record = folded((status(1), QuoteStatus(status="sent")))
+    assert map_quote(record, rules(), BASIS, ALL) == Waiting()
+
+
+@pytest.mark.feature("quote.revision.overwrite", part="mapper")
+def test_a_new_revision_rewrites_the_same_targets_and_lines_that_are_gone_are_gone() -> None:
+    one = mapped(folded((envelope(1), quote(lines=[line(1), line(2)]))))
+    both = folded(
+        (envelope(1), quote(lines=[line(1), line(2)])),
+        (envelope(2), quote(lines=[line(2)], commercial_revision=2)),
+    )
+    two = mapped(both)
+    assert two.quote.target == one.quote.target
+    assert two.opportunity.target == one.opportunity.target
+    assert [found.id for found in two.lines] == ["2"]
+    assert two.quote.seq > one.quote.seq
+
+
+@pytest.mark.feature("hub.order", part="mapper")
+@pytest.mark.feature("quote.out_of_order", part="mapper")
+def test_commands_carry_the_order_of_their_entity_and_ensures_none() -> None:
+    record = folded((envelope(3), quote()), (status(5), QuoteStatus(status="sent")))
+    made = mapped(record)
+    assert made.quote.seq == made.opportunity.seq == (5, 3, 3, 7)
+    assert {command.seq for command in made.commands if command.ensure} == {()}
+    assert {command.kind for command in made.commands if command.ensure} == {"client", "site", "item"}
+
+
+@pytest.mark.feature("hub.rules.version", part="mapper")
+def test_each_command_names_the_rules_and_the_record_that_made_it() -> None:
+    for command in mapped(quote()).commands:
+        assert (command.basis.rule_sequence, command.basis.rule_hash) == (7, "h")
+        assert command.basis.record_versions == {"head": 1, "lines": 1}
+        assert (command.basis.event_id, command.basis.origin, command.basis.subject) == (
+            "e-1",
+            "hub.quotes.v1",
+            "Q-1",
+        )
+
+
+@pytest.mark.feature("hub.rules.version", part="mapper")
+def test_other_rules_are_another_command_and_the_same_rules_the_same() -> None:
+    record = folded((envelope(1), quote()))
+    one = map_quote(record, rules(), BASIS, ALL)
+    newer = msgspec.structs.replace(BASIS, rule_sequence=8)
+    two = map_quote(record, rules(), newer, ALL)
+    assert not isinstance(one, Waiting)
+    assert not isinstance(two, Waiting)
+    assert id_of(one[-1]) != id_of(two[-1])
+    assert two[-1].seq > one[-1].seq
+    assert [id_of(command) for command in one] == [id_of(c) for c in map_quote(record, rules(), BASIS, ALL)]  # type: ignore[union-attr]
+    # What only ensures is the same under any rules that ask for the same.
+    assert id_of(one[0]) == id_of(two[0])
+
+
+def test_a_redrive_makes_commands_of_its_own() -> None:
+    record = folded((envelope(1), quote()))
+    redriven = msgspec.structs.replace(BASIS, cause="redrive-1")
+    for one, other in zip(
+        map_quote(record, rules(), BASIS, ALL), map_quote(record, rules(), redriven, ALL), strict=True
+    ):  # type: ignore[arg-type]
+        assert id_of(one) != id_of(other)
+        assert one.state_hash == other.state_hash
+
+
+@pytest.mark.feature("hub.no_code", part="mapper")
+def test_a_new_producer_needs_only_its_block_of_the_tenant_file() -> None:
+    sections = {
+        "sources": {
+            "newtool": {"quotes": {"statuses": {"gewonnen": "Accepted"}}, "agents": {"default": "Desk"}}
+        }
+    }
+    data = quote(status="gewonnen")
+    newtool = mapped(data, rules("newtool", **sections)).quote
+    assert newtool.status.value.name == "Accepted"  # type: ignore[union-attr]
+    assert newtool.agent.value.name == "Desk"  # type: ignore[union-attr]
+    other = mapped(data, rules("quoter", **sections)).quote
+    assert other.status.value.name == "gewonnen"  # type: ignore[union-attr]
+
+
+def test_two_producers_and_two_instances_never_share_a_target() -> None:
+    record = folded((envelope(1), quote()))
+    other_source = msgspec.structs.replace(record, source="quotewerks")
+    elsewhere = rules(halo={"url": "https://other.halopsa.com"})
+    targets = [
+        {command.target.key for command in mapped(*arguments).commands}
+        for arguments in ((record,), (other_source,), (record, elsewhere))
+    ]
+    assert not targets[0] & targets[1]
+    assert not targets[0] & targets[2]
+
+
+@st.composite
+def quotes(draw: st.DrawFn) -> Any:
+    maybe = lambda strategy: draw(st.none() | strategy)  # noqa: E731
+    words = st.text("abc é<&", min_size=1, max_size=8)
+    lines = [
+        line(
+            number,
+            product={
+                "name": draw(words),
+                "manufacturer_part_number": maybe(st.sampled_from(["A", "B"])),
+                "category": maybe(words),
+            },
+            quantity=str(draw(st.integers(1, 20))),
+            price=str(draw(st.decimals(0, 5000, places=2))),
+            cost=maybe(st.sampled_from(["1.10", "2"])),
+            tax=maybe(st.sampled_from(["0.10", "2.00"])),
+            frequency=maybe(st.sampled_from(["month", "one_time"])),
+            discount=maybe(st.sampled_from([{"percent": "12.50"}])),
+        )
+        for number in range(1, draw(st.integers(0, 4)) + 1)
+    ]
+    return quote(
+        lines=lines,
+        status=maybe(st.sampled_from(["draft", "sent"])),
+        contact=maybe(st.fixed_dictionaries({"name": words})),
+        currency=maybe(st.sampled_from(["GBP"])),
+        note=maybe(words),
+        discount=maybe(st.sampled_from([{"percent": "3.10"}])),
+    )
+
+
+@settings(max_examples=200, deadline=None)
+@given(quotes())
+def test_any_quotes_commands_survive_the_wire_with_hash_and_identity(data: Any) -> None:
+    made = mapped(data, rules(billing_periods={"month": "Monthly", "one_time": None}))
+    for command in made.commands:
+        assert command.state_hash == state_hash(command)
+        again = decode(TYPE_OF_KIND[command.kind], encode(command))
+        assert again == command
+        assert id_of(again) == id_of(command)
+        assert state_hash(again) == command.state_hash
+    total = sum(
+        cents((one.quantity * one.price).quantize(Decimal("0.01"), "ROUND_HALF_UP")) for one in made.lines
+    )
+    assert total == cents(made.quote.totals.value.net)  # type: ignore[union-attr]
+    assert {one.item for one in made.lines} == {item.target for item in made.items}
