@@ -17,8 +17,8 @@ MAX_LINES = 2_000
 MAX_DECIMAL_DIGITS = 18
 MAX_DECIMAL_PLACES = 6
 
-Id = Annotated[str, Meta(min_length=1, max_length=200)]
-"""An identifier at its source: any text, compared byte for byte."""
+Id = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
+"""An identifier at its source: any text without control characters, compared byte for byte."""
 Name = Annotated[str, Meta(min_length=1, max_length=255)]
 Text = Annotated[str, Meta(max_length=255)]
 LongText = Annotated[str, Meta(max_length=20_000)]

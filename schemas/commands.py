@@ -112,7 +112,7 @@ class Command(OwnData, frozen=True, kw_only=True):
 
 
 class SiteAddress(OwnData, frozen=True, kw_only=True):
-    """A Halo site address. A line that no source field is mapped to is absent; one mapped but empty is "" and clears."""
+    """A Halo site address. A line without a mapped source field is absent; one mapped but empty is "" and clears."""
 
     line1: Text | UnsetType = UNSET
     line2: Text | UnsetType = UNSET

@@ -26,7 +26,10 @@ LookupBy = Literal["external_link", "field"]
 
 
 class SettingsChanged(OwnData, frozen=True, kw_only=True):
-    """A tenant file that was accepted: its place in the tenant's history, its hash, and its whole normalised text (JSON, secrets by reference)."""
+    """A tenant file that was accepted: its place in the tenant's history, its hash, its whole normalised text.
+
+    The text is JSON; secrets are references.
+    """
 
     sequence: int
     hash: str

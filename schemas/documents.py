@@ -98,7 +98,7 @@ def asyncapi() -> dict[str, Any]:
         "info": {
             "title": "halo-hub",
             "version": "1",
-            "description": "Events, commands and outcomes of the hub, as CloudEvents 1.0 in Kafka's binary content mode.",
+            "description": "Events, commands and outcomes of the hub: CloudEvents 1.0, Kafka's binary mode.",
         },
         "defaultContentType": "application/json",
         "channels": channels,

@@ -152,6 +152,9 @@ def _build(values: dict[str, str], faults: list[Fault]) -> Envelope:
             if needed:
                 faults.append(Fault(name, "is missing"))
             return None
+        if any(character < " " for character in value):
+            faults.append(Fault(name, "has control characters"))
+            return None
         if len(value) > _MAX_ATTRIBUTE:
             faults.append(Fault(name, f"is longer than {_MAX_ATTRIBUTE} characters"))
             return None

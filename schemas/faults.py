@@ -1,4 +1,4 @@
-"""All the faults of a message at once. msgspec stops at the first one, so a bad message is read again with its JSON Schema."""
+"""All the faults of a message at once: msgspec stops at the first, so a bad one is read again with its JSON Schema."""
 
 from __future__ import annotations
 

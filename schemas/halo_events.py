@@ -1,7 +1,7 @@
 """Facts seen in Halo, as ingest publishes them. Fields carry Halo's own names; only what the hub uses travels.
 
-A full read gives each of its events the same `read_id` and ends with `halo.read.completed`; since keys differ, the end may be read before
-the last rows, so it says how many there are.
+A full read gives each of its events the same `read_id` and ends with `halo.read.completed`. Since keys differ, the
+end may be read before the last rows, so it says how many there are.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class HaloItem(HaloRecord, frozen=True, kw_only=True):
 
 
 class ReferenceRow(OwnData, frozen=True, kw_only=True):
-    """A row of Halo's configuration. `code` is a currency's ISO code; `usable` is false for a group not flagged for items."""
+    """A row of Halo's configuration: `code` is a currency's ISO code, `usable` false for a group not for items."""
 
     id: int
     name: str

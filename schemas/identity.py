@@ -47,7 +47,7 @@ def group_hashes(command: Command) -> dict[str, str]:
 
 
 def state_hash(command: Command) -> str:
-    """The hash of the desired state: the kind's fields alone, so that neither rules nor events that lead to the same state change it."""
+    """The hash of the desired state: the kind's fields alone, whatever rules and events led to it."""
     return content_hash(group_hashes(command))
 
 

@@ -47,7 +47,7 @@ class Outcome(OwnData, frozen=True, kw_only=True):
 
 
 class DuplicateSuspected(OwnData, frozen=True, kw_only=True):
-    """Halo may hold two records of one target: a reply came after another owner had taken over, or a look-up found several."""
+    """Halo may hold two records of one target: `why` says what was seen, `halo_ids` which records to look at."""
 
     target: Target
     halo_ids: tuple[int, ...]

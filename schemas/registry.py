@@ -41,10 +41,11 @@ def _types() -> tuple[MessageType, ...]:
         MessageType(name, data, topics.COMMANDS, (data.__doc__ or "").splitlines()[0])
         for name, data in commands.COMMANDS.items()
     )
-    outcome = tuple(
-        MessageType(f"command.{status}.v1", outcomes.Outcome, topics.OUTCOMES, f"A command was {status}.")
-        for status in ("applied", "skipped", "superseded", "rejected", "failed")
-    ) + (
+    outcome = (
+        *(
+            MessageType(f"command.{status}.v1", outcomes.Outcome, topics.OUTCOMES, f"A command was {status}.")
+            for status in ("applied", "skipped", "superseded", "rejected", "failed")
+        ),
         MessageType(
             "duplicate.suspected.v1",
             outcomes.DuplicateSuspected,

@@ -13,6 +13,7 @@ from schemas.base import HaloId, Id, OwnData, TenantName
 
 Kind = Literal["client", "site", "user", "item", "opportunity", "quote"]
 KINDS: tuple[Kind, ...] = ("client", "site", "user", "item", "opportunity", "quote")
+"""In the order of dependencies: what others refer to comes first."""
 
 OUR_KEY_LENGTH = 32
 

@@ -27,10 +27,10 @@ from hub.store.engine import Store
 from hub.store.positions import Positions
 from hub.tenants.follower import RulesFollower
 from schemas.topics import COMMANDS, CONTROL, HALO, TOPICS
-from services.halo_writer.execute import Timing
 from services.halo_writer.feeds import Feeds
 from services.halo_writer.lane import LaneSettings, Services
 from services.halo_writer.teller import Teller
+from services.halo_writer.tools import Timing
 from services.halo_writer.writer import Writer
 
 GROUP = "hub-writer"

@@ -10,12 +10,13 @@ import msgspec
 
 from hub.bus.records import Outgoing
 from schemas.commands import Command, Notice
+from schemas.control import DecisionRequested
 from schemas.envelope import Envelope, headers_of
 from schemas.identity import derived_id, group_hashes, outcome_id
 from schemas.outcomes import DeadLetter, DuplicateSuspected, Outcome, Result, Status
 from schemas.registry import decode, encode
-from schemas.targets import Target, TargetState
-from schemas.topics import COMMANDS, DEAD_LETTERS, OUTCOMES, TARGETS
+from schemas.targets import Intent, Target, TargetState
+from schemas.topics import COMMANDS, CONTROL, DEAD_LETTERS, OUTCOMES, TARGETS
 from services.halo_writer.work import Superseded, Work
 
 SOURCE = "/hub/writer"
@@ -79,6 +80,19 @@ def stored_outcome(outcome: Outcome, correlation_id: str | None, now: float) -> 
         causationid=outcome.command_id,
     )
     return Stored(envelope=envelope, value=encode(outcome))
+
+
+def with_intent(row: TargetState, intent: Intent) -> TargetState:
+    """The row while a write may be under way: what Halo holds is unknown, so no state counts as settled.
+
+    Else a command that wants what had settled before would be taken for unchanged after an ambiguous write.
+    """
+    return msgspec.structs.replace(row, intent=intent, state_hash=None, groups={})
+
+
+def withdrawn(before: TargetState, version: int) -> TargetState:
+    """The row after a write that surely did nothing: as it was before it, and without an intent."""
+    return msgspec.structs.replace(before, intent=None, version=version)
 
 
 def next_state(
@@ -189,6 +203,23 @@ def duplicate_suspected(target: Target, halo_ids: tuple[int, ...], why: str, now
     )
     value = encode(DuplicateSuspected(target=target, halo_ids=halo_ids, why=why))
     return Outgoing(OUTCOMES, target.tenant.encode(), value, headers_of(envelope))
+
+
+def decision_requested(work: Work, question: str, message: str, now: float) -> Outgoing:
+    """A question that only a person can answer, for the control topic; the command waits meanwhile."""
+    target = work.command.target
+    envelope = Envelope(
+        id=derived_id("decision", target.key, question, work.command_id),
+        source=SOURCE,
+        type="decision.requested.v1",
+        subject=target.id,
+        time=utc(now),
+        tenant=target.tenant,
+        correlationid=work.envelope.correlationid,
+        causationid=work.command_id,
+    )
+    value = encode(DecisionRequested(target=target, question=question, message=message))
+    return Outgoing(CONTROL, target.tenant.encode(), value, headers_of(envelope))
 
 
 def to_row(stored: Stored) -> bytes:

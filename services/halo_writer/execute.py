@@ -7,16 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal, assert_never
 
 import msgspec
 import structlog
 
-from halo import GateClosed, HaloClient, Outcome, Reply, as_id, known_fix
-from hub.lease_keeper import Held
-from hub.steps import Steps
-from hub.store.engine import Store
+from halo import GateClosed, Outcome, Reply, as_id, known_fix
 from schemas.commands import Notice
 from schemas.identity import content_hash, group_hashes
 from schemas.outcomes import Request, Result
@@ -26,60 +22,15 @@ from services.halo_writer import plan as planned
 from services.halo_writer.compare import equal
 from services.halo_writer.ending import Ending
 from services.halo_writer.find import Finder, LookupFailed
-from services.halo_writer.gate import TenantGate
 from services.halo_writer.kinds import SPECS
 from services.halo_writer.kinds.base import Refused, Resolved, Row, element_to_create, element_to_update
 from services.halo_writer.names import Unknown
 from services.halo_writer.resolve import NeedsCatalogue, NeedsTarget, Ready, resolve_references
 from services.halo_writer.settle import Overtaken, alarm, save_row, settle, tell_again
+from services.halo_writer.tools import Ended, Parked, Tools
 from services.halo_writer.work import Work
 
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True)
-class Parked:
-    """The command waits in the store: why, for what, and until when (store's clock)."""
-
-    reason: str
-    not_before: float
-    waits_for: str | None = None
-    note: str | None = None
-
-
-@dataclass(frozen=True)
-class Ended:
-    """The command has settled; its messages are in the outbox. `halo_id` is its target's."""
-
-    status: str
-    halo_id: int | None
-    result: str | None = None
-    code: str | None = None
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Seconds. `settle_s` is above Halo's gateway limit plus its search's lag; the others are waits between tries."""
-
-    settle_s: float = 180.0
-    first_look_s: float = 3.0
-    unreachable_s: float = 5.0
-    denied_s: float = 60.0
-    catalogue_s: float = 2.0
-    dependency_s: float = 60.0
-
-
-@dataclass(frozen=True)
-class Tools:
-    """What executions under one lease share. `fresh_s` is how long a full read of Halo counts as fresh."""
-
-    store: Store
-    client: HaloClient
-    gate: TenantGate
-    held: Held
-    steps: Steps
-    timing: Timing
-    fresh_s: float
 
 
 class Execution:
@@ -134,7 +85,7 @@ class Execution:
                 return Parked(reason, not_before if math.isfinite(not_before) else again, waits_for)
             case planned.Decide(question, message):
                 again = self._now() + self._t.timing.dependency_s
-                return Parked("decision", again, note=f"{question}: {message}")
+                return Parked("decision", again, note=message, question=question)
             case _:
                 return await self._end_as(decision)
 
@@ -256,25 +207,27 @@ class Execution:
             sent_at=now,
             state_hash=self._command.state_hash,
         )
-        await self._save(intent)
+        before = self._row
+        await self._save(tell.with_intent(before, intent))
         self._t.steps.reached("after_intent")
         self._t.gate.writing()
         try:
             reply = await self._t.client.post(self._spec.resource, element)
         except GateClosed:
-            await self._save(None)
+            await self._save(tell.withdrawn(before, self._row.version))
             raise
         self._noted(reply)
         self._t.steps.reached("after_reply")
-        return await self._answered(reply, intent)
+        return await self._answered(reply, intent, before)
 
-    async def _answered(self, reply: Reply, intent: Intent) -> Ended | Parked:
+    async def _answered(self, reply: Reply, intent: Intent, before: TargetState) -> Ended | Parked:
         match reply.outcome:
             case Outcome.APPLIED:
                 return await self._applied(reply.body, intent)
             case Outcome.REJECTED:
                 gone = intent.operation == "update" and reply.not_found
                 code = "halo.gone" if gone else "halo.rejected"
+                self._row = tell.withdrawn(before, self._row.version)
                 return await self._reject(
                     code, reply.text or f"Halo answered {reply.status}", known_fix(reply.text)
                 )
@@ -285,7 +238,7 @@ class Execution:
                 return Parked("ambiguous", not_before, note=reply.text)
             case _:
                 # The request surely did nothing: the target is free again.
-                await self._save(None)
+                await self._save(tell.withdrawn(before, self._row.version))
                 return self._parked_by(reply)
 
     async def _applied(self, record: Row, intent: Intent) -> Ended:
@@ -316,8 +269,7 @@ class Execution:
         self._noted(reply)
         return reply.body if reply.ok and isinstance(reply.body, dict) else {}
 
-    async def _save(self, intent: Intent | None) -> None:
-        after = msgspec.structs.replace(self._row, intent=intent)
+    async def _save(self, after: TargetState) -> None:
         self._row = await save_row(self._t.store, self._t.held, self._row, after)
 
     # Ending -----------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from services.halo_writer.kinds.base import KindSpec, Refused, Resolved, value_o
 from services.halo_writer.names import folded
 from services.halo_writer.plan import ByOurKey, Match, Matched, NoMatch, Reserved, Several
 
-_CATALOGUED: dict[str, CatalogueKind] = {"client": "client", "user": "user", "item": "item"}
+CATALOGUED: dict[str, CatalogueKind] = {"client": "client", "user": "user", "item": "item"}
 
 
 class LookupFailed(Exception):
@@ -122,7 +122,7 @@ class Finder:
         match rule.by:
             case "halo_id" if rule.value:
                 return await self._by_halo_id(spec, command.target, int(rule.value), fresh)
-            case "our_key" if not fresh and spec.kind in _CATALOGUED:
+            case "our_key" if not fresh and spec.kind in CATALOGUED:
                 # With a fresh catalogue and a whole store, a target without a row was never written by us.
                 ours = await self.by_our_key(spec, command, resolved, 0.0)
                 return Matched(ours.halo_ids[0]) if ours.halo_ids else None
@@ -158,7 +158,7 @@ class Finder:
 
     async def _by_halo_id(self, spec: KindSpec, target: Target, halo_id: int, fresh: bool) -> Match | None:
         """An id that no longer exists is no match: the next rule decides."""
-        kind = _CATALOGUED.get(spec.kind)
+        kind = CATALOGUED.get(spec.kind)
         if kind is not None:
             async with self._store.read() as conn:
                 row = await catalogue.by_id(conn, target.tenant, target.instance, kind, halo_id)
@@ -260,7 +260,7 @@ class Finder:
             return (await targets.load(conn, [target])).get(target)
 
     async def _is_fresh(self, target: Target) -> bool:
-        kind = _CATALOGUED.get(target.kind)
+        kind = CATALOGUED.get(target.kind)
         if kind is None:
             return False
         async with self._store.read() as conn:

@@ -28,11 +28,12 @@ from schemas.targets import Target, TargetState
 from services.halo_writer import ending as tell
 from services.halo_writer.coalesce import coalesce, in_order
 from services.halo_writer.ending import Ending
-from services.halo_writer.execute import Ended, Execution, Parked, Timing, Tools
+from services.halo_writer.execute import Execution
 from services.halo_writer.gate import TenantGate
 from services.halo_writer.plan import Known, Repeat, Superseded, Unchanged, plan
-from services.halo_writer.settle import Overtaken
+from services.halo_writer.settle import Overtaken, into_outbox
 from services.halo_writer.tenancy import Tenancy
+from services.halo_writer.tools import Ended, Parked, Timing, Tools
 from services.halo_writer.work import Work, from_pending, pending_row
 
 _log = structlog.get_logger(__name__)
@@ -313,6 +314,9 @@ class Lane:
             if not await leases.holds(conn, self.tenant, "write", owner, epoch):
                 raise Overtaken("the tenant's lease was lost")
             await pending.put(conn, row)
+            if parked.question is not None and (work.row is None or work.row.reason != "decision"):
+                asked = tell.decision_requested(work, parked.question, parked.note or "", row.since)
+                await into_outbox(conn, self.tenant, [asked])
         work.row = row
         self._parked[work.target_key] = work
         work.told()

@@ -20,6 +20,7 @@ from schemas.commands import Command, UpsertClient
 from schemas.targets import TargetState
 from services.halo_writer import ending as tell
 from services.halo_writer.ending import Ending, Stored
+from services.halo_writer.find import CATALOGUED
 from services.halo_writer.kinds.base import value_of
 from services.halo_writer.work import Work
 
@@ -108,9 +109,10 @@ async def _into_catalogue(
     conn: AsyncConnection, command: Command, halo_id: int, record: Mapping[str, Any], state: TargetState
 ) -> None:
     target = command.target
-    if not record or not (target.kind == "client" or target.kind == "user" or target.kind == "item"):
+    kind = CATALOGUED.get(target.kind)
+    if not record or kind is None:
         return
-    await catalogue.upsert_own(conn, target.tenant, target.instance, target.kind, halo_id, dict(record))
+    await catalogue.upsert_own(conn, target.tenant, target.instance, kind, halo_id, dict(record))
     if not isinstance(command, UpsertClient):
         return
     contact, contact_id = value_of(command.main_contact), state.children.get("user")

@@ -6,7 +6,7 @@ import structlog
 
 from hub.telemetry.logging import outcome_line
 from hub.telemetry.metrics import Metrics
-from services.halo_writer.execute import Ended, Parked
+from services.halo_writer.tools import Ended, Parked
 from services.halo_writer.work import Work
 
 _log = structlog.get_logger(__name__)

@@ -54,11 +54,7 @@ class Process:
 
     def lines(self) -> list[dict[str, Any]]:
         """Its JSON log lines so far."""
-        found = []
-        for line in self.log.read_text().splitlines():
-            if line.startswith("{"):
-                found.append(json.loads(line))
-        return found
+        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
 
 
 @dataclass

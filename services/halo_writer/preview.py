@@ -1,0 +1,54 @@
+"""What commands would send to Halo, with names in the place of ids that only Halo knows. Pure: nothing is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from schemas.commands import Command, Named
+from schemas.targets import KINDS, Target, TargetState
+from services.halo_writer.kinds import SPECS
+from services.halo_writer.kinds.base import Resolved, Row, element_to_create
+
+
+class Preview(msgspec.Struct, frozen=True):
+    """One request that a command may lead to. An ensure sends it only if no record matches."""
+
+    method: str
+    path: str
+    target: str
+    when: str
+    matches: tuple[str, ...]
+    element: Row
+
+
+class _Spoken(Resolved, frozen=True):
+    """References as a person reads them."""
+
+    def target(self, target: Target) -> Any:
+        return f"<{target.kind} {target.id}>"
+
+    def name(self, named: Named) -> Any:
+        fallback = f", else {named.fallback}" if named.missing == "fallback" else ""
+        return f"<{named.lookup.replace('_', ' ')}: {named.name}{fallback}>"
+
+
+def preview(commands: Sequence[Command]) -> list[Preview]:
+    """The creating request of each command, in the order in which they would run."""
+    ordered = sorted(commands, key=lambda command: KINDS.index(command.target.kind))
+    return [_preview(command) for command in ordered]
+
+
+def _preview(command: Command) -> Preview:
+    spec = SPECS[command.target.kind]
+    row = TargetState(target=command.target)
+    return Preview(
+        method="POST",
+        path=spec.resource.path,
+        target=command.target.key,
+        when="if no record matches" if command.ensure else "create, or update what changed",
+        matches=tuple(f"{match.by} {match.value}" if match.value else match.by for match in command.match),
+        element=element_to_create(spec, command, _Spoken(), row),
+    )

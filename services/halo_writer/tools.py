@@ -1,0 +1,60 @@
+"""What executions share, and how one can end: values without behaviour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from halo import HaloClient
+from hub.lease_keeper import Held
+from hub.steps import Steps
+from hub.store.engine import Store
+from services.halo_writer.gate import TenantGate
+
+
+@dataclass(frozen=True)
+class Parked:
+    """The command waits in the store: why, for what, and until when (store's clock).
+
+    `question` is asked of a person, once, when the command begins to wait for the answer.
+    """
+
+    reason: str
+    not_before: float
+    waits_for: str | None = None
+    note: str | None = None
+    question: str | None = None
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The command has settled; its messages are in the outbox. `halo_id` is its target's."""
+
+    status: str
+    halo_id: int | None
+    result: str | None = None
+    code: str | None = None
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds. `settle_s` is above Halo's gateway limit plus its search's lag; the others are waits between tries."""
+
+    settle_s: float = 180.0
+    first_look_s: float = 3.0
+    unreachable_s: float = 5.0
+    denied_s: float = 60.0
+    catalogue_s: float = 2.0
+    dependency_s: float = 60.0
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What executions under one lease share. `fresh_s` is how long a full read of Halo counts as fresh."""
+
+    store: Store
+    client: HaloClient
+    gate: TenantGate
+    held: Held
+    steps: Steps
+    timing: Timing
+    fresh_s: float
