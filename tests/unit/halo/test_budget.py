@@ -32,6 +32,7 @@ steps = st.lists(
 
 
 @given(steps=steps, limit=st.integers(0, 12), bucket_s=st.sampled_from([1.0, 7.5, 10.0, 0.1]))
+@pytest.mark.invariant("INV-9")
 def test_no_window_ever_holds_more_than_the_limit(
     steps: list[tuple[str, int, float]], limit: int, bucket_s: float
 ) -> None:
@@ -152,6 +153,7 @@ def test_an_unused_grant_ends_with_its_bucket_and_is_given_back() -> None:
     assert one.snapshot() == {1000.0: 1}
 
 
+@pytest.mark.invariant("INV-9")
 def test_a_successor_takes_the_whole_grant_of_a_dead_holder_as_spent() -> None:
     dead = budget()
     dead.spend(1001.0, 2)

@@ -159,6 +159,7 @@ def documents(draw: st.DrawFn) -> tuple[list[Line], LineDiscount | None]:
 
 
 @pytest.mark.feature("money.discount", part="mapper")
+@pytest.mark.invariant("INV-13")
 def test_any_document_adds_up_to_the_cent_with_prices_of_six_places() -> None:
     seen: Counter[str] = Counter()
 

@@ -133,6 +133,7 @@ def histories(draw: st.DrawFn) -> list[Event]:
     return history
 
 
+@pytest.mark.invariant("INV-11")
 def test_any_arrival_of_a_history_gives_the_same_record_and_seq_never_falls() -> None:
     seen: Counter[str] = Counter()
 
