@@ -154,6 +154,7 @@ class GroupMember(RuleBasedStateMachine):
             assert {offset for offset in self.log if offset < position} <= self.ever_finished[partition]
 
 
+@pytest.mark.invariant("INV-8")
 def test_no_interleaving_commits_past_an_unfinished_record():
     GroupMember.histories.clear()
     run_state_machine_as_test(

@@ -160,8 +160,10 @@ def test_an_open_create_is_never_followed_by_another_without_a_proven_late_absen
             and isinstance(case.said, planned.Update | planned.Settle)
         ),
         lambda case: (
-            case.known.by_our_key is not None and case.said.halo_id in case.known.by_our_key.halo_ids
-        ),  # type: ignore[union-attr]
+            case.known.by_our_key is not None
+            and isinstance(case.said, planned.Update | planned.Settle)
+            and case.said.halo_id in case.known.by_our_key.halo_ids
+        ),
     )
 
 

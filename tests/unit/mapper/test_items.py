@@ -63,16 +63,16 @@ def test_an_item_that_is_new_comes_with_all_it_needs() -> None:
     with_rules = rules(billing_periods={"month": "Monthly"})
     (item,) = mapped(quote(lines=lines(LAPTOP, **fields)), with_rules).items
     assert item.ensure
-    assert item.name == Field(value="Laptop 14 ", write="on_create")
-    assert item.description == Field(value="14 inch", write="on_create")
-    assert item.price == Field(value=Decimal("999.9"), write="on_create")
-    assert item.cost == Field(value=Decimal("700.1"), write="on_create")
-    assert item.recurring == Field(value=True, write="on_create")
+    assert item.name == Field(value="Laptop 14 ")
+    assert item.description == Field(value="14 inch")
+    assert item.price == Field(value=Decimal("999.9"))
+    assert item.cost == Field(value=Decimal("700.1"))
+    assert item.recurring == Field(value=True)
     assert item.billing_period == Field(
         value=Named(lookup="billing_period", name="Monthly", setting="billing_periods"), write="on_create"
     )
     (plain,) = mapped(quote(lines=lines({"name": "x"}))).items
-    assert plain.recurring == Field(value=False, write="on_create")
+    assert plain.recurring == Field(value=False)
     assert (plain.billing_period, plain.cost, plain.description) == (UNSET, UNSET, UNSET)
 
 
@@ -81,7 +81,7 @@ def test_one_product_on_two_lines_or_two_quotes_is_one_item() -> None:
     made = mapped(quote(lines=lines(LAPTOP, {**LAPTOP, "name": "Other words"}, {"name": "Mouse"})))
     assert [item.target.id for item in made.items] == ["prod-1", "name:Mouse"]
     # The first description is believed, and both lines refer to it.
-    assert made.items[0].name == Field(value="Laptop 14 ", write="on_create")
+    assert made.items[0].name == Field(value="Laptop 14 ")
     assert [one.item.id for one in made.lines] == ["prod-1", "prod-1", "name:Mouse"]
     other = mapped(quote(title="Other", lines=lines(LAPTOP)))
     assert other.items[0] == made.items[0]
@@ -106,7 +106,7 @@ def test_items_come_before_the_quote_that_needs_them() -> None:
 )
 def test_a_new_item_is_named_as_the_tenant_says(name_from: str, product: dict[str, Any], name: str) -> None:
     (item,) = mapped(quote(lines=lines(product)), rules(items={"name_from": name_from})).items
-    assert item.name == Field(value=name, write="on_create")
+    assert item.name == Field(value=name)
 
 
 GROUPS = {"Laptops": "Notebooks", "Labor": "Professional Services", "m365": 77}

@@ -166,7 +166,7 @@ def test_a_recurring_line_stays_recurring_whatever_its_item_is() -> None:
     """Two lines of one product, one-time first: the item is ensured as one-time, the line still says it recurs."""
     content = [line(1, product={"name": "x"}), line(2, product={"name": "x"}, frequency="month")]
     made = mapped(quote(lines=content))
-    assert made.items[0].recurring == Field(value=False, write="on_create")
+    assert made.items[0].recurring == Field(value=False)
     assert [one.recurring for one in made.lines] == [False, True]
 
 
@@ -183,7 +183,7 @@ def test_a_frequency_is_a_billing_period_or_rejected_but_never_one_off(
     named = Named(lookup="billing_period", name=name, missing="reject", setting="billing_periods")
     assert made.lines[0].billing_period == named
     assert made.lines[0].recurring
-    assert made.items[0].billing_period == Field(value=named, write="on_create")
+    assert made.items[0].billing_period == Field(value=named)
 
 
 @pytest.mark.feature("period.map.out", part="mapper")
@@ -335,6 +335,16 @@ def test_other_rules_are_another_command_and_the_same_rules_the_same() -> None:
     assert [id_of(command) for command in one] == [id_of(c) for c in map_quote(record, rules(), BASIS, ALL)]  # type: ignore[union-attr]
     # What only ensures is the same under any rules that ask for the same.
     assert id_of(one[0]) == id_of(two[0])
+
+
+def test_an_ensure_of_other_content_is_another_command() -> None:
+    """Else what was refused once, and mended since, would look like the very same command."""
+    one, other = (
+        mapped(quote(lines=[line(product={"category": category})])).items[0]
+        for category in ("Laptops", "Hubs")
+    )
+    assert one.target == other.target
+    assert id_of(one) != id_of(other)
 
 
 def test_a_redrive_makes_commands_of_its_own() -> None:

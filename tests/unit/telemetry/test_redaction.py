@@ -1,5 +1,6 @@
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -73,6 +74,7 @@ _SECRETS = st.lists(st.text(min_size=4, max_size=12), min_size=1, max_size=4)
 
 
 @given(secrets=_SECRETS, before=st.text(max_size=5), after=st.text(max_size=5))
+@pytest.mark.invariant("INV-14")
 def test_no_secret_survives_in_any_text(secrets: list[str], before: str, after: str) -> None:
     redacted = Redactor(secrets).text(before + secrets[0] + after)
 
