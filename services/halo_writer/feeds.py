@@ -1,4 +1,4 @@
-"""What the writer learns from the log beside commands: Halo's catalogue, and what tests have proven of a tenant."""
+"""What the writer learns from the log beside commands: Halo's catalogue, accepted rules, what tests have proven."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import structlog
 
 from hub.bus.delivery import Delivery
 from hub.bus.records import Record
-from hub.store import catalogue, proofs
+from hub.store import catalogue, proofs, rule_sets
 from hub.store.catalogue import HaloEvent
 from hub.store.engine import Store
-from schemas.control import ConnectionTested
+from hub.store.rule_sets import RuleSetRow
+from schemas.control import ConnectionTested, SettingsChanged
 from schemas.envelope import Envelope, EnvelopeInvalid, from_headers
 from schemas.registry import TYPES, decode
 from schemas.topics import CONTROL, HALO
@@ -24,7 +25,10 @@ _HALO_SOURCE = "halo/"
 
 
 class Feeds:
-    """Projects `hub.halo.v1` into the catalogue and connection tests into proofs; repeats change nothing."""
+    """Projects `hub.halo.v1` into the catalogue, and settings and connection tests of `hub.control.v1` into the store.
+
+    Repeats change nothing.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -41,6 +45,16 @@ class Feeds:
             if isinstance(data, ConnectionTested):
                 async with self._store.write() as conn:
                     await proofs.put(conn, envelope.tenant, data.instance, data.proofs, time)
+            elif isinstance(data, SettingsChanged):
+                revision = RuleSetRow(
+                    tenant=envelope.tenant,
+                    sequence=data.sequence,
+                    hash=data.hash,
+                    text=data.text,
+                    accepted_at=time,
+                )
+                async with self._store.write() as conn:
+                    await rule_sets.put(conn, revision)
             elif delivery.record.topic == HALO and envelope.producer.startswith(_HALO_SOURCE):
                 instance = envelope.producer.removeprefix(_HALO_SOURCE)
                 seen[envelope.tenant, instance].append((cast(HaloEvent, data), time))
