@@ -23,12 +23,12 @@ def ensure_client(head: QuoteHead, scope: Scope) -> UpsertClient:
             basis=NO_BASIS,
             ensure=True,
             match=_match(customer, scope),
-            name=Field(value=customer.name, write="on_create"),
-            phone=given(customer.phone, "on_create"),
-            website=given(customer.website, "on_create"),
-            site_name=given(customer.site, "on_create"),
-            site_address=given(site_address(customer.address, scope.rules.addresses), "on_create"),
-            main_contact=given(_main_contact(head.contact), "on_create"),
+            name=Field(value=customer.name),
+            phone=given(customer.phone),
+            website=given(customer.website),
+            site_name=given(customer.site),
+            site_address=given(site_address(customer.address, scope.rules.addresses)),
+            main_contact=given(_main_contact(head.contact)),
         )
     )
 

@@ -36,13 +36,13 @@ def _ensure_item(line: Line, scope: Scope) -> UpsertItem:
             basis=NO_BASIS,
             ensure=True,
             match=_match(product, scope),
-            name=Field(value=_name(product, scope), write="on_create"),
-            description=given(product.description, "on_create"),
-            group=Field(value=_group(product, scope), write="on_create"),
-            price=Field(value=plain(line.price), write="on_create"),
-            cost=given(None if line.cost is None else plain(line.cost), "on_create"),
-            recurring=Field(value=period is not None, write="on_create"),
-            billing_period=given(period, "on_create"),
+            name=Field(value=_name(product, scope)),
+            description=given(product.description),
+            group=Field(value=_group(product, scope)),
+            price=Field(value=plain(line.price)),
+            cost=given(None if line.cost is None else plain(line.cost)),
+            recurring=Field(value=period is not None),
+            billing_period=given(period),
         )
     )
 

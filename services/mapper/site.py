@@ -23,8 +23,8 @@ def ensure_site(customer: Customer, scope: Scope) -> UpsertSite:
             basis=NO_BASIS,
             ensure=True,
             match=(by_name,) if customer.site else (Match(by="parent_main"),),
-            client=Field(value=client_target(customer, scope), write="on_create"),
-            name=given(customer.site, "on_create"),
-            address=given(site_address(customer.address, scope.rules.addresses), "on_create"),
+            client=Field(value=client_target(customer, scope)),
+            name=given(customer.site),
+            address=given(site_address(customer.address, scope.rules.addresses)),
         )
     )

@@ -22,14 +22,14 @@ def ensure_user(contact: Contact, customer: Customer, scope: Scope) -> UpsertUse
             basis=NO_BASIS,
             ensure=True,
             match=_match(contact, scope),
-            client=Field(value=client_target(customer, scope), write="on_create"),
-            site=Field(value=site_target(customer, scope), write="on_create"),
-            name=Field(value=contact.name, write="on_create"),
-            first_name=given(contact.first_name, "on_create"),
-            last_name=given(contact.last_name, "on_create"),
-            email=given(contact.email, "on_create"),
-            phone=given(contact.phone, "on_create"),
-            title=given(contact.title, "on_create"),
+            client=Field(value=client_target(customer, scope)),
+            site=Field(value=site_target(customer, scope)),
+            name=Field(value=contact.name),
+            first_name=given(contact.first_name),
+            last_name=given(contact.last_name),
+            email=given(contact.email),
+            phone=given(contact.phone),
+            title=given(contact.title),
         )
     )
 

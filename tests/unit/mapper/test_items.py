@@ -69,7 +69,7 @@ def test_an_item_that_is_new_comes_with_all_it_needs() -> None:
     assert item.cost == Field(value=Decimal("700.1"))
     assert item.recurring == Field(value=True)
     assert item.billing_period == Field(
-        value=Named(lookup="billing_period", name="Monthly", setting="billing_periods"), write="on_create"
+        value=Named(lookup="billing_period", name="Monthly", setting="billing_periods")
     )
     (plain,) = mapped(quote(lines=lines({"name": "x"}))).items
     assert plain.recurring == Field(value=False)

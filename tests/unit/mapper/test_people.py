@@ -77,7 +77,7 @@ def test_a_new_client_carries_its_site_and_main_contact() -> None:
     assert client.site_address is not UNSET
     assert client.site_address.value.line1 == "1 High Street"
     assert client.main_contact == Field(
-        value=MainContact(name="Jo Roe", email="jo@x.example", phone="2", title="CTO"), write="on_create"
+        value=MainContact(name="Jo Roe", email="jo@x.example", phone="2", title="CTO")
     )
     assert (client.phone, client.website) == (
         Field(value="1"),

@@ -1,0 +1,402 @@
+"""What a batch of events comes to, and the shell around it: nothing marked before it is published and saved."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import pytest
+
+from hub.bus.delivery import Delivery, Intake
+from hub.bus.errors import PublishFailed
+from hub.bus.prefix import PartitionPrefix
+from hub.bus.records import Outgoing, Partition
+from hub.bus.records import Record as LogRecord
+from hub.steps import Steps
+from hub.store import pending, records
+from hub.store.engine import Store
+from hub.store.records import RecordKey
+from hub.telemetry.metrics import Metrics
+from hub.tenants.follower import Rules
+from hub.tenants.model import RuleSet
+from schemas.commands import COMMANDS as COMMAND_TYPES
+from schemas.envelope import Envelope, from_headers, headers_of
+from schemas.quotes import Quote, QuoteStatus
+from schemas.registry import decode, encode
+from schemas.topics import COMMANDS, DEAD_LETTERS, QUOTES
+from services.mapper import batch as batch_module
+from services.mapper.batch import Batch, DesiredCache
+from services.mapper.intake import Event, Refused, read
+from services.mapper.service import Mapper, waiting_key
+from tests.unit.mapper.build import START, envelope, line, quote, rules, status
+
+KEY = RecordKey("acme", "quoter", "quote", "Q-1")
+SENT = QuoteStatus(status="sent")
+
+
+def on_log(about: Envelope, data: Quote | QuoteStatus, offset: int = 0) -> LogRecord:
+    return LogRecord(QUOTES, 0, offset, 0, about.key, encode(data), headers_of(about))
+
+
+def event(about: Envelope, data: Quote | QuoteStatus, offset: int = 0) -> Event:
+    found = read(on_log(about, data, offset), START)
+    assert isinstance(found, Event)
+    return found
+
+
+def run(*events: Event, loaded: Any = None, rule_set: RuleSet | None = None, **options: Any) -> Batch:
+    present = Rules("acme", 7, "h", rule_set or rules())
+    options = {"max_message_bytes": 1_000_000} | options
+    made = Batch(
+        loaded or {}, lambda tenant: present if tenant == "acme" else None, DesiredCache(), **options
+    )
+    made.run(events)
+    return made
+
+
+def results(made: Batch) -> list[str]:
+    return [one.result.reason if isinstance(one.result, Refused) else one.result for one in made.settled]
+
+
+def commands(outgoing: Sequence[Outgoing]) -> list[tuple[Envelope, Any]]:
+    found = []
+    for one in outgoing:
+        if one.topic == COMMANDS:
+            about = from_headers(one.headers)
+            found.append((about, decode(about.type, one.value or b"")))
+    return found
+
+
+def ids(outgoing: Sequence[Outgoing]) -> list[str]:
+    return [about.id for about, _ in commands(outgoing)]
+
+
+# The pure batch
+
+
+def test_events_of_one_entity_fold_one_after_another() -> None:
+    made = run(
+        event(envelope(1), quote(status="draft")),
+        event(status(2), SENT),
+        event(envelope(3), quote(title="New")),
+    )
+    assert results(made) == ["mapped", "mapped", "mapped"]
+    ((record, expected),) = made.changed()
+    assert (record.version, expected) == (1, 0)
+    assert {name: group.version for name, group in record.groups.items()} == {
+        "head": 3,
+        "lines": 3,
+        "status": 2,
+    }
+    quotes = [command for _, command in commands(made.outgoing) if command.kind == "quote"]
+    assert [command.seq for command in quotes] == [(1, 1, 1, 7), (2, 1, 1, 7), (3, 3, 2, 7)]
+
+
+def test_a_batch_counts_like_its_events_one_by_one() -> None:
+    events = [
+        event(envelope(1), quote()),
+        event(status(3), SENT),
+        event(envelope(2), quote(title="Two")),
+        event(status(3), SENT),
+    ]
+    whole = run(*events)
+    loaded: dict[Any, Any] = {}
+    apart: list[Outgoing] = []
+    for one in events:
+        made = run(one, loaded=loaded)
+        loaded |= {record.key: record for record, _ in made.changed()}
+        apart += made.outgoing
+    assert whole.outgoing == apart
+
+
+@pytest.mark.feature("hub.order", part="mapper")
+def test_the_messages_of_commands_follow_from_the_event_alone() -> None:
+    about = envelope(1, correlationid="corr", traceparent="00-" + "a" * 32 + "-" + "b" * 16 + "-01")
+    made = run(event(about, quote()))
+    for message, (found, command) in zip(made.outgoing, commands(made.outgoing), strict=True):
+        assert message.key == b"acme"
+        assert (found.source, found.tenant, found.subject) == ("/hub/mapper", "acme", command.target.id)
+        assert (found.time, found.correlationid, found.causationid) == (about.time, "corr", "e-1")
+        assert found.traceparent == about.traceparent
+        assert COMMAND_TYPES[found.type] is type(command)
+    assert run(event(about, quote())).outgoing == made.outgoing
+
+
+def test_a_repeat_gives_the_same_messages_and_saves_nothing() -> None:
+    first = run(event(envelope(1), quote(status="draft")))
+    loaded = {record.key: record for record, _ in first.changed()}
+    again = run(event(envelope(1), quote(status="draft")), loaded=loaded)
+    assert results(again) == ["repeat"]
+    assert again.outgoing == first.outgoing
+    assert again.changed() == []
+
+
+@pytest.mark.feature("quote.out_of_order", part="mapper")
+def test_a_late_event_gives_the_commands_of_the_present_state() -> None:
+    made = run(event(envelope(2), quote(title="New")), event(envelope(1), quote(title="Old")))
+    assert results(made) == ["mapped", "stale"]
+    both = [command for _, command in commands(made.outgoing) if command.kind == "quote"]
+    assert both[0].title == both[1].title
+    assert ids(made.outgoing)[:5] == ids(made.outgoing)[5:]
+
+
+def test_a_late_status_asks_for_the_quote_alone() -> None:
+    made = run(event(envelope(2), quote(status="sent")), event(status(1), QuoteStatus(status="draft")))
+    assert [command.kind for _, command in commands(made.outgoing)][-1:] == ["quote"]
+    assert len(made.outgoing) == 6
+    assert commands(made.outgoing)[-1][1].status.value.name == "sent"
+
+
+def test_faults_of_the_producer_become_dead_letters_and_change_nothing() -> None:
+    made = run(
+        event(envelope(1), quote()),
+        event(envelope(1, event_id="x"), quote(title="Else")),
+        event(envelope(2, revision=None), quote(title="Else")),
+    )
+    assert results(made) == ["mapped", "revision.conflict", "ordering.mixed"]
+    ((record, _),) = made.changed()
+    assert b"Else" not in bytes(record.groups["head"].data)
+    assert [one.topic for one in made.outgoing[-2:]] == [DEAD_LETTERS, DEAD_LETTERS]
+
+
+def test_a_quote_that_cannot_be_mapped_is_folded_all_the_same() -> None:
+    bad = quote(lines=[line(discount={"amount": "101"})], discount={"amount": "500"})
+    made = run(event(envelope(1), bad), event(envelope(2), quote()))
+    assert results(made) == ["mapping.rejected", "mapped"]
+    letter = decode("dead_letter.recorded.v1", made.outgoing[0].value or b"")
+    assert [fault.at for fault in letter.faults] == ["discount.amount", "lines[0].discount.amount"]
+    assert "redrive" in letter.fix
+
+
+def test_a_redriven_event_makes_commands_with_the_redrive_as_cause() -> None:
+    made = run(event(envelope(1), quote()), event(envelope(1, causationid="redrive-9"), quote()))
+    first, again = ids(made.outgoing)[:4], ids(made.outgoing)[4:]
+    assert not set(first) & set(again)
+    assert {command.basis.cause for _, command in commands(made.outgoing)} == {"", "redrive-9"}
+
+
+def test_a_status_waits_for_its_base_and_goes_with_it() -> None:
+    first = run(event(status(2), SENT))
+    assert results(first) == ["waiting"]
+    assert (set(first.waiting), first.outgoing) == ({KEY}, [])
+    loaded = {record.key: record for record, _ in first.changed()}
+    then = run(event(envelope(1), quote(status="draft")), loaded=loaded)
+    assert results(then) == ["mapped"]
+    assert then.arrived == {KEY}
+    assert commands(then.outgoing)[-1][1].status.value.name == "sent"
+    together = run(event(status(2), SENT), event(envelope(1), quote()))
+    assert (together.waiting, together.arrived) == ({}, {KEY})
+
+
+def test_a_tenant_without_rules_waits_and_is_not_folded() -> None:
+    about = msgspec.structs.replace(envelope(1), tenant="nobody")
+    made = run(event(about, quote()))
+    assert results(made) == ["parked"]
+    assert (len(made.parked), made.changed(), made.outgoing) == (1, [], [])
+
+
+def test_a_producer_whose_quotes_are_off_is_folded_and_not_mapped() -> None:
+    off = rules("another", sources={"quoter": {"quotes": None}})
+    made = run(event(envelope(1), quote()), rule_set=off)
+    assert results(made) == ["switched_off"]
+    assert made.outgoing == []
+    assert len(made.changed()) == 1
+
+
+def test_a_command_larger_than_a_message_is_told_and_not_sent() -> None:
+    made = run(event(envelope(1), quote(note="x" * 5_000)), max_message_bytes=4_000)
+    assert results(made) == ["command.too_large"]
+    assert [one.topic for one in made.outgoing] == [DEAD_LETTERS]
+
+
+def test_a_fault_of_the_hub_itself_stops_one_quote_and_not_its_neighbours(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real = batch_module.desired
+
+    def broken(record: Any, rule_set: Any) -> Any:
+        if record.id == "Q-bad":
+            raise ZeroDivisionError("oops")
+        return real(record, rule_set)
+
+    monkeypatch.setattr(batch_module, "desired", broken)
+    made = run(event(envelope(1, subject="Q-bad"), quote()), event(envelope(1), quote()))
+    assert results(made) == ["mapper.failed", "mapped"]
+    assert [str(error) for _, error in made.surprises] == ["oops"]
+
+
+def test_a_changed_quote_or_rule_is_mapped_anew_and_an_unchanged_one_is_not() -> None:
+    cache = DesiredCache(size=1)
+    made: list[str] = []
+    first = run(event(envelope(1), quote()))
+    ((record, _),) = first.changed()
+    other = msgspec.structs.replace(record, id="Q-2")
+
+    def make(what: str) -> Any:
+        made.append(what)
+        return batch_module.desired(record, rules())
+
+    for what, about, rule_hash in [
+        ("first", record, "h"),
+        ("again", record, "h"),
+        ("rules", record, "h2"),
+        ("other", other, "h2"),
+        ("evicted", record, "h2"),
+    ]:
+        cache.get(about, rule_hash, lambda what=what: make(what))
+    assert made == ["first", "rules", "other", "evicted"]
+
+
+# The shell
+
+
+class Bench:
+    """A mapper with a real store and a publisher that keeps what it gets."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.present: dict[str, Rules] = {"acme": Rules("acme", 7, "h", rules())}
+        self.published: list[Outgoing] = []
+        self.failures = 0
+        self.on_publish: Any = None
+        self.mapper = Mapper(
+            store,
+            self,
+            self.publish,
+            Metrics(),
+            max_message_bytes=1_000_000,
+            now=lambda: START,
+            steps=Steps({}),
+        )
+
+    def get(self, tenant: str) -> Rules | None:
+        return self.present.get(tenant)
+
+    async def publish(self, outgoing: Sequence[Outgoing]) -> None:
+        if outgoing and self.failures:
+            self.failures -= 1
+            raise PublishFailed(len(outgoing), "test")
+        self.published += outgoing
+        if outgoing and self.on_publish is not None:
+            hook, self.on_publish = self.on_publish, None
+            await hook()
+
+    async def rows(self) -> list[pending.Pending]:
+        async with self.store.read() as conn:
+            return await pending.of_tenant(conn, "acme", "mapper")
+
+    async def record(self) -> records.Record | None:
+        async with self.store.read() as conn:
+            return (await records.load_many(conn, [KEY])).get(KEY)
+
+
+@pytest.fixture
+async def bench(tmp_path: Any) -> Any:
+    store = await Store.open(f"sqlite+aiosqlite:///{tmp_path / 'store.db'}")
+    await store.migrate()
+    yield Bench(store)
+    await store.close()
+
+
+def deliveries(*on: LogRecord) -> tuple[list[Delivery], PartitionPrefix]:
+    prefix = PartitionPrefix()
+    prefix.added([record.offset for record in on], 0.0)
+    intake = Intake(Partition(QUOTES, 0), prefix, lambda _: None)
+    return [Delivery(record, intake) for record in on], prefix
+
+
+async def test_a_batch_is_done_when_its_commands_are_out_and_its_record_is_saved(bench: Bench) -> None:
+    batch, prefix = deliveries(on_log(envelope(1), quote(), 0), on_log(status(2), SENT, 1))
+    await bench.mapper.handle(batch)
+    assert prefix.unsettled == 0
+    assert len(bench.published) == 6
+    record = await bench.record()
+    assert record is not None
+    assert (record.version, set(record.groups)) == (1, {"head", "lines", "status"})
+
+
+async def test_nothing_is_saved_or_done_while_kafka_does_not_answer(bench: Bench) -> None:
+    batch, prefix = deliveries(on_log(envelope(1), quote()))
+    bench.failures = 1
+    with pytest.raises(PublishFailed):
+        await bench.mapper.process([one.record for one in batch])
+    assert await bench.record() is None
+    assert prefix.unsettled == 1
+
+
+async def test_an_absent_kafka_is_waited_out(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    naps: list[float] = []
+
+    async def nap(seconds: float) -> None:
+        naps.append(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", nap)
+    batch, prefix = deliveries(on_log(envelope(1), quote()))
+    bench.failures = 6
+    await bench.mapper.handle(batch)
+    assert prefix.unsettled == 0
+    assert naps == [0.5, 1.0, 2.0, 4.0, 8.0, 10.0]
+
+
+async def test_a_batch_whose_partition_went_elsewhere_is_given_up(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch, prefix = deliveries(on_log(envelope(1), quote()))
+    batch[0]._intake.active = False
+
+    async def nap(_seconds: float) -> None:
+        pass
+
+    monkeypatch.setattr(asyncio, "sleep", nap)
+    bench.failures = 1_000
+    await bench.mapper.handle(batch)
+    assert prefix.unsettled == 1
+
+
+async def test_a_record_that_another_process_changed_meanwhile_is_folded_again(bench: Bench) -> None:
+    async def meanwhile() -> None:
+        other = Bench(bench.store)
+        await other.mapper.process([on_log(envelope(3), quote(title="Three"))])
+
+    bench.on_publish = meanwhile
+    await bench.mapper.process([on_log(status(2), SENT), on_log(envelope(1), quote(title="One"))])
+    record = await bench.record()
+    assert record is not None
+    assert {name: group.version for name, group in record.groups.items()} == {
+        "head": 3,
+        "lines": 3,
+        "status": 2,
+    }
+    newest = max(
+        (command for _, command in commands(bench.published) if command.kind == "quote"), key=lambda c: c.seq
+    )
+    assert (newest.title.value, newest.status.value.name) == ("Three", "sent")
+
+
+async def test_a_status_before_its_base_is_a_visible_row_until_the_base_comes(bench: Bench) -> None:
+    await bench.mapper.process([on_log(status(2), SENT)])
+    (row,) = await bench.rows()
+    assert (row.reason, row.target_key, row.message_id) == ("base", waiting_key(KEY), "e-2")
+    await bench.mapper.process([on_log(envelope(1), quote())])
+    assert await bench.rows() == []
+
+
+async def test_each_event_of_an_unknown_tenant_is_a_row_of_its_own_with_its_bytes(bench: Bench) -> None:
+    bench.present.clear()
+    two = [on_log(envelope(1), quote(), 0), on_log(status(2), SENT, 1)]
+    await bench.mapper.process(two)
+    await bench.mapper.process(two)
+    rows = await bench.rows()
+    assert {row.reason for row in rows} == {"settings"}
+    assert [row.value for row in rows] == [record.value for record in two]
+    assert await bench.record() is None
+
+
+async def test_tombstones_and_rubbish_are_finished_too(bench: Bench) -> None:
+    good = on_log(envelope(1), quote(), 2)
+    tombstone = LogRecord(QUOTES, 0, 0, 0, b"k", None, ())
+    rubbish = LogRecord(QUOTES, 0, 1, 0, b"k", b"{", ())
+    batch, prefix = deliveries(tombstone, rubbish, good)
+    await bench.mapper.handle(batch)
+    assert prefix.unsettled == 0
+    assert [one.topic for one in bench.published] == [DEAD_LETTERS, *[COMMANDS] * 5]
