@@ -48,7 +48,12 @@ def group_hashes(command: Command) -> dict[str, str]:
 
 def state_hash(command: Command) -> str:
     """The hash of the desired state: the kind's fields alone, whatever rules and events led to it."""
-    return content_hash(group_hashes(command))
+    return state_hash_of(group_hashes(command))
+
+
+def state_hash_of(hashes: dict[str, str]) -> str:
+    """The hash of the desired state, from the hashes of its groups: `content_hash` of them, without the detours."""
+    return hashlib.sha256(_CANONICAL.encode(hashes)).hexdigest()
 
 
 def command_id(target: Target, seq: tuple[int, ...], state: str, cause: str) -> str:

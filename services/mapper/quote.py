@@ -6,6 +6,7 @@ adds the status, the order and the basis. Nothing here knows Halo's ids: referen
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Set as AbstractSet
 
 import msgspec
@@ -16,7 +17,7 @@ from hub.store.records import Record
 from hub.tenants.model import RuleSet
 from hub.tenants.names import folded
 from schemas.commands import Basis, Command, Field, Named, UpsertOpportunity, UpsertQuote
-from schemas.identity import content_hash, group_hashes
+from schemas.identity import content_hash, group_hashes, state_hash_of
 from schemas.quotes import QuoteStatus
 from services.mapper.agents import owner_of
 from services.mapper.client import client_target, ensure_client
@@ -89,8 +90,8 @@ def commands(
     status = _status(record, rules)
     hashes = state.hashes
     if status is not UNSET:
-        hashes = {**hashes, "status": content_hash({"status": status})}
-    quote = replace(state.quote, basis=basis, seq=seq, status=status, state_hash=content_hash(hashes))
+        hashes = {**hashes, "status": _status_hash(status)}
+    quote = replace(state.quote, basis=basis, seq=seq, status=status, state_hash=state_hash_of(hashes))
     if not touched & {"head", "lines"}:
         return (quote,)
     opportunity = replace(state.opportunity, basis=basis, seq=seq)
@@ -130,6 +131,11 @@ def _status(record: Record, rules: RuleSet) -> Field[Named] | UnsetType:
     name = rules.quotes.status_table.get(folded(status.status), status.status)
     named = Named(lookup="quote_status", name=name, missing="leave", setting="quotes.statuses")
     return Field(value=named)
+
+
+@functools.lru_cache(maxsize=1_024)
+def _status_hash(status: Field[Named]) -> str:
+    return content_hash({"status": status})
 
 
 def _currency(code: str | None, rules: RuleSet) -> Field[Named] | UnsetType:

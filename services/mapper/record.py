@@ -9,6 +9,7 @@ Invariants:
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Literal
 
@@ -63,7 +64,7 @@ def fold(record: Record | None, envelope: Envelope, data: Quote | QuoteStatus) -
         present = record.groups.get(name)
         if present is not None and present.version > version:
             continue
-        digest = content_hash(part)
+        digest = _status_hash(part) if isinstance(part, QuoteStatus) else content_hash(part)
         if present is None or present.version < version:
             news[name] = Group(
                 version=version,
@@ -93,6 +94,12 @@ def seq_of(record: Record, rule_sequence: int) -> tuple[int, ...]:
 
 def versions_of(record: Record) -> dict[str, int]:
     return {name: record.groups[name].version for name in GROUPS if name in record.groups}
+
+
+@functools.lru_cache(maxsize=1_024)
+def _status_hash(part: QuoteStatus) -> str:
+    """Most status changes say one of a few words."""
+    return content_hash(part)
 
 
 def _claimed_by_another(
