@@ -123,6 +123,7 @@ def timing(settings: Settings) -> Timing:
     scale = min(1.0, settings.settle_s / Timing.settle_s)
     return Timing(
         settle_s=settings.settle_s,
+        send_within_s=Timing.send_within_s * scale,
         first_look_s=Timing.first_look_s * scale,
         unreachable_s=Timing.unreachable_s * max(scale, 0.05),
         denied_s=Timing.denied_s * max(scale, 0.05),

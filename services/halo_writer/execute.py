@@ -210,7 +210,7 @@ class Execution:
         before = self._row
         await self._save(tell.with_intent(before, intent))
         self._t.steps.reached("after_intent")
-        self._t.gate.writing()
+        self._t.gate.writing(now + self._t.timing.send_within_s)
         try:
             reply = await self._t.client.post(self._spec.resource, element)
         except GateClosed:

@@ -26,6 +26,7 @@ class TenantGate:
         self._budget = budget
         self._steps = steps
         self._writing = False
+        self._not_after = math.inf
         budget.restore({float(start): count for start, count in held.inherited_spend.items()})
 
     @property
@@ -56,9 +57,13 @@ class TenantGate:
             raise GateClosed("the tenant's lease is held by another process; it goes on there")
         return now
 
-    def writing(self) -> None:
-        """The next request is the write that an intent announces: the steps around its sending count."""
+    def writing(self, not_after: float) -> None:
+        """The next POST is the write that an intent announces; once `not_after` has passed it may not leave.
+
+        A later owner counts from the intent when it waits for the request to have had its effect.
+        """
         self._writing = True
+        self._not_after = not_after
 
     async def admit(self, method: str, path: str, timeout_s: float) -> None:
         if self._held.remaining_s() <= timeout_s:
@@ -71,7 +76,9 @@ class TenantGate:
             self._writing = False
             self._steps.reached("before_send")
             self._steps.reached_soon("sent_without_reply")
-        # The last check before the socket: a request may not outlive the lease.
+        # The last checks before the socket: a request may not outlive the lease, nor leave long after its intent.
+        if method == "POST" and self._held.store_now() > self._not_after:
+            raise GateClosed("the write could not be sent in time; it goes on by itself")
         if self._held.remaining_s() <= timeout_s:
             raise GateClosed("the tenant's lease ends before the request could; it goes on by itself")
 

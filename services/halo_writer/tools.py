@@ -37,9 +37,11 @@ class Ended:
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds. `settle_s` is above Halo's gateway limit plus its search's lag; the others are waits between tries."""
+    """Seconds. `settle_s`, counted from the intent, is above the sum of `send_within_s` (how long after its intent
+    a write may leave), Halo's gateway limit and its search's lag; the others are waits between tries."""
 
     settle_s: float = 180.0
+    send_within_s: float = 30.0
     first_look_s: float = 3.0
     unreachable_s: float = 5.0
     denied_s: float = 60.0
