@@ -9,7 +9,7 @@ from hub.store.pending import Pending
 from schemas.commands import COMMANDS
 from schemas.envelope import Envelope, EnvelopeInvalid, Fault, from_headers
 from schemas.registry import decode
-from services.halo_writer.work import Work
+from services.halo_writer.work import Waiting, Work
 
 
 class Unreadable(Exception):
@@ -52,7 +52,7 @@ def of_newer_release(record: Record, envelope: Envelope, now: float) -> Pending:
         target_key=f"version/{envelope.id}",
         message_id=envelope.id,
         message_type=envelope.type,
-        headers=msgspec.json.encode(envelope),
+        headers=msgspec.json.encode(Waiting(envelope=envelope)),
         value=record.value,
         reason="version",
         not_before=now + 3600.0,

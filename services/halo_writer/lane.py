@@ -8,6 +8,7 @@ advance once a command has done either.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 import msgspec
 import structlog
 
-from halo import GateClosed
+from halo import ConfigurationError, GateClosed
 from hub.bus.errors import PublishFailed
 from hub.bus.producer import Publisher
 from hub.bus.records import Outgoing
@@ -24,6 +25,7 @@ from hub.steps import Steps
 from hub.store import leases, outbox, pending, targets
 from hub.store.engine import Store
 from hub.store.errors import StoreUnavailable
+from hub.tenants.secrets import SecretUnavailable
 from schemas.targets import Target, TargetState
 from services.halo_writer import ending as tell
 from services.halo_writer.coalesce import coalesce, in_order
@@ -39,6 +41,9 @@ from services.halo_writer.work import Work, from_pending, pending_row
 _log = structlog.get_logger(__name__)
 _OUTBOX_BATCH = 500
 _RETRY_S = 1.0
+_FAULT_S = 10.0
+_CONTEND_S = 0.25
+_LONGEST_WAIT_S = 3600.0
 
 
 @dataclass(frozen=True)
@@ -73,25 +78,24 @@ class Lane:
         self._inbox: list[Work] = []
         self._parked: dict[str, Work] = {}
         self._wake = asyncio.Event()
-        self._stopping = False
+        self._stopped = asyncio.Event()
         self.held: Held | None = None
+        self._gate: TenantGate | None = None
 
     def submit(self, work: Work) -> None:
         """Take a command; its `done` are called when it has settled or waits in the store."""
         self._inbox.append(work)
         self._wake.set()
 
-    def wake(self) -> None:
-        """Something that commands may wait for has changed: look at all of them now."""
-        for work in self._parked.values():
-            if work.row is not None:
-                work.row = msgspec.structs.replace(work.row, not_before=min(work.row.not_before, 0.0))
-        self._wake.set()
-
     def stop(self) -> None:
         """Finish the command in hand, give the lease back, and end."""
-        self._stopping = True
+        self._stopped.set()
         self._wake.set()
+
+    @property
+    def requests_left(self) -> int | None:
+        """How many requests the writer's share of the budget allows now; None without a lease or settings."""
+        return None if self.held is None or self._gate is None else self._gate.available()
 
     @property
     def waiting(self) -> int:
@@ -99,7 +103,7 @@ class Lane:
         return len(self._inbox)
 
     async def run(self) -> None:
-        while not self._stopping:
+        while not self._stopped.is_set():
             try:
                 if not await self._hold_and_work():
                     return
@@ -111,20 +115,24 @@ class Lane:
             except PublishFailed as error:
                 _log.warning("lane.publish_failed", tenant=self.tenant, error=str(error))
                 await self._pause(_RETRY_S)
+            except Exception:  # noqa: BLE001 - the lane's boundary: a fault of ours stops this tenant for a while
+                _log.exception("lane.fault", tenant=self.tenant)
+                await self._pause(_FAULT_S)
 
     async def _hold_and_work(self) -> bool:
         """One term of ownership; False when the lane has nothing left to do."""
         held = await self._s.keeper.take(self.tenant, "write")
         if held is None:
-            await self._pause(_RETRY_S / 4)
+            await self._pause(_CONTEND_S)
             return True
         self.held = held
         tenancy = self._tenancy()
         gate = None if tenancy is None else tenancy.gate(self._s.keeper, held, self._s.steps)
+        self._gate = gate
         try:
             return await self._work(held, tenancy, gate)
         finally:
-            self.held = None
+            self.held = self._gate = None
             if not held.lost:
                 await self._give_back(held, gate)
 
@@ -141,7 +149,7 @@ class Lane:
             generation = await targets.generation(conn)
         tools = self._tools(tenancy, gate)
         idle_at = held.store_now() + self._s.settings.idle_s
-        while not self._stopping:
+        while not self._stopped.is_set():
             if self._tenancy() is not tenancy:
                 return True
             batch = await self._next_batch(held)
@@ -153,7 +161,7 @@ class Lane:
             due = min((work.row.not_before for work in self._parked.values() if work.row), default=math.inf)
             if now >= idle_at and due > now + self._s.settings.idle_s:
                 return bool(self._inbox)
-            await self._pause(max(0.01, min(due, idle_at) - now))
+            await self._wait_for_work(max(0.01, min(due, idle_at) - now))
             if held.lost:
                 raise Overtaken("the tenant's lease was lost")
         return False
@@ -161,9 +169,14 @@ class Lane:
     def _tools(self, tenancy: Tenancy | None, gate: TenantGate | None) -> Tools | None:
         if tenancy is None or gate is None:
             return None
+        try:
+            client = tenancy.client(gate)
+        except (SecretUnavailable, ConfigurationError) as error:
+            _log.error("lane.no_connection", tenant=self.tenant, error=str(error))
+            return None
         return Tools(
             store=self._s.store,
-            client=tenancy.client(gate),
+            client=client,
             gate=gate,
             held=gate.held,
             steps=self._s.steps,
@@ -185,7 +198,7 @@ class Lane:
         now = held.store_now()
         due = [work for work in self._parked.values() if work.row is None or work.row.not_before <= now]
         for work in due:
-            del self._parked[work.target_key]
+            del self._parked[work.row_key]
         return in_order([*ready, *due])
 
     async def _replace_rows(self, waiting: Mapping[str, Work], held: Held) -> None:
@@ -205,7 +218,7 @@ class Lane:
         try:
             rows = await self._rows(batch)
             left = await self._settle_noops(batch, rows, held, generation)
-            while left and not self._stopping:
+            while left and not self._stopped.is_set():
                 work = left[0]
                 await self._run_one(work, held, tools, rows.pop(work.command.target, None), generation)
                 left.pop(0)
@@ -318,7 +331,7 @@ class Lane:
                 asked = tell.decision_requested(work, parked.question, parked.note or "", row.since)
                 await into_outbox(conn, self.tenant, [asked])
         work.row = row
-        self._parked[work.target_key] = work
+        self._parked[work.row_key] = work
         work.told()
         if again:
             self._s.told(work, parked)
@@ -359,14 +372,18 @@ class Lane:
             async with self._s.store.write() as conn:
                 await outbox.remove(conn, [row.id for row in rows])
 
-    async def _pause(self, seconds: float) -> None:
-        self._wake.clear()
-        if self._inbox or self._stopping:
-            seconds = min(seconds, _RETRY_S / 4)
-        try:
-            await asyncio.wait_for(self._wake.wait(), min(seconds, 3600.0))
-        except TimeoutError:
+    async def _wait_for_work(self, seconds: float) -> None:
+        """Return when a command came, the lane is to stop, or the time is up."""
+        if self._inbox:
             return
+        self._wake.clear()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), min(seconds, _LONGEST_WAIT_S))
+
+    async def _pause(self, seconds: float) -> None:
+        """Return when the time is up or the lane is to stop, whatever else comes."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopped.wait(), seconds)
 
 
 def _ended(decision: Unchanged | Superseded | Repeat, row: TargetState) -> Ended:

@@ -64,7 +64,7 @@ async def settle(
             messages.append(tell.snapshot(after, now))
             await _remember(conn, work.command, ending, after, record)
         if work.row is not None:
-            await pending.remove(conn, target.tenant, "writer", work.target_key)
+            await pending.remove(conn, target.tenant, "writer", work.row_key)
         await into_outbox(conn, target.tenant, messages)
 
 
@@ -73,7 +73,7 @@ async def tell_again(store: Store, work: Work, stored: Stored) -> None:
     tenant = work.command.target.tenant
     async with store.write() as conn:
         if work.row is not None:
-            await pending.remove(conn, tenant, "writer", work.target_key)
+            await pending.remove(conn, tenant, "writer", work.row_key)
         await into_outbox(conn, tenant, [tell.published(stored)])
 
 

@@ -61,9 +61,19 @@ class Work:
         """The place of the command's kind in the order of dependencies."""
         return KINDS.index(self.command.target.kind)
 
+    @property
+    def row_key(self) -> str:
+        """The key of the row that keeps it, which for a command of a newer release isn't its target's."""
+        return self.target_key if self.row is None else self.row.target_key
+
     def replaces(self, older: Work) -> None:
         """Take over what another command of this target, which will not run, must still be told."""
-        self.superseded = [*older.superseded, older.as_superseded(), *self.superseded]
+        same = older.command_id == self.command_id
+        self.superseded = [
+            *older.superseded,
+            *(() if same else (older.as_superseded(),)),
+            *self.superseded,
+        ]
         self.done = [*older.done, *self.done]
         self.requests = [*older.requests, *self.requests]
         self.row = self.row or older.row
@@ -91,7 +101,7 @@ def pending_row(
     return Pending(
         tenant=work.command.target.tenant,
         stage="writer",
-        target_key=work.target_key,
+        target_key=work.row_key,
         message_id=work.command_id,
         message_type=work.envelope.type,
         headers=msgspec.json.encode(

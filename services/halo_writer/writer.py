@@ -148,11 +148,22 @@ class Writer:
             if partition_of(tenant.encode(), self._partitions) in self._assigned:
                 self._lane(tenant)
         now = await self._s.store.now()
-        by_tenant: dict[str, dict[str, int]] = {}
-        oldest: dict[str, float] = {}
+        self._tell_backlog(backlog, now)
+        self._tell_lanes()
+
+    def _tell_backlog(self, backlog: Sequence[pending.Backlog], now: float) -> None:
+        rows: dict[str, dict[str, int]] = {}
+        oldest_s: dict[str, float] = {}
         for line in backlog:
-            by_tenant.setdefault(line.tenant, {})[line.reason] = line.count
-            oldest[line.tenant] = max(oldest.get(line.tenant, 0.0), now - line.oldest_since)
-        for tenant in {*by_tenant, *self._with_backlog}:
-            self._metrics.set_pending(tenant, by_tenant.get(tenant, {}), oldest.get(tenant, 0.0))
-        self._with_backlog = set(by_tenant)
+            rows.setdefault(line.tenant, {})[line.reason] = line.count
+            oldest_s[line.tenant] = max(oldest_s.get(line.tenant, 0.0), now - line.oldest_since)
+        for tenant in {*rows, *self._with_backlog}:
+            self._metrics.set_pending(tenant, rows.get(tenant, {}), oldest_s.get(tenant, 0.0))
+        self._with_backlog = set(rows)
+
+    def _tell_lanes(self) -> None:
+        for tenant, (lane, _) in self._lanes.items():
+            self._metrics.lease_held.labels(tenant=tenant).set(0 if lane.held is None else 1)
+            left = lane.requests_left
+            if left is not None:
+                self._metrics.budget_remaining.labels(tenant=tenant, share="write").set(left)
