@@ -1,0 +1,74 @@
+"""The benchmarks' own hands on Kafka: publish events, see how far topics are, set a group's start."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Mapping, Sequence
+
+from aiokafka import AIOKafkaConsumer, OffsetAndMetadata, TopicPartition
+
+from benchmarks.quotes import Event
+from hub.bus.producer import Publisher
+from hub.bus.records import Outgoing
+from hub.bus.settings import BusSettings
+from schemas.envelope import from_structured, headers_of
+from schemas.topics import BY_NAME, QUOTES
+
+Positions = dict[TopicPartition, int]
+
+
+class KafkaLog:
+    """One connection to a broker that has the hub's topics."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._bootstrap = bootstrap
+        self._publisher = Publisher(BusSettings(bootstrap_servers=bootstrap, client_id="benchmark"))
+        self._reader = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+
+    async def start(self) -> None:
+        await self._publisher.start()
+        await self._reader.start()
+
+    async def stop(self) -> None:
+        await self._reader.stop()
+        await self._publisher.stop()
+
+    async def publish(self, events: Sequence[Event]) -> None:
+        """Put quote events on the log, as a producer with Kafka access would."""
+        await self._publisher.publish([_record(event) for event in events])
+
+    async def ends(self, topic: str) -> Positions:
+        """How many records each partition has."""
+        partitions = [TopicPartition(topic, number) for number in range(BY_NAME[topic].partitions)]
+        found: Positions = await self._reader.end_offsets(partitions)
+        return found
+
+    async def count(self, topic: str) -> int:
+        return sum((await self.ends(topic)).values())
+
+    async def quiet(self, topic: str, for_s: float = 1.0) -> int:
+        """The number of the topic's records, once none has been added for a while."""
+        seen, since = -1, time.perf_counter()
+        while time.perf_counter() - since < for_s:
+            count = await self.count(topic)
+            if count != seen:
+                seen, since = count, time.perf_counter()
+            await asyncio.sleep(0.1)
+        return seen
+
+    async def begin_at(self, group: str, positions: Mapping[TopicPartition, int]) -> None:
+        """Commit these positions for a group that has no member."""
+        member = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, group_id=group, enable_auto_commit=False)
+        await member.start()
+        try:
+            member.assign(list(positions))
+            await member.commit({at: OffsetAndMetadata(offset, "") for at, offset in positions.items()})
+        finally:
+            await member.stop()
+
+
+def _record(event: Event) -> Outgoing:
+    envelope = from_structured(event)
+    return Outgoing(QUOTES, envelope.key, json.dumps(event["data"]).encode(), headers_of(envelope))
