@@ -1,0 +1,177 @@
+"""`hub tenant check` against the sandbox: what it proves, and that it leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.main import run
+from tests.sandbox.server import CLIENT_ID, CLIENT_SECRET, Sandbox, SandboxProcess, start_sandbox
+
+_numbers = count(1)
+KINDS = ("Client", "Site", "Users", "Item", "Opportunities", "Quotation")
+
+
+@pytest.fixture(scope="module")
+def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
+    started = start_sandbox(tmp_path_factory.mktemp("sandbox"))
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def sandbox(process: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    monkeypatch.setenv("CHECK_SECRET", CLIENT_SECRET)
+    monkeypatch.delenv("HUB_BOOTSTRAP_SERVERS", raising=False)
+    monkeypatch.delenv("HUB_STORE_URL", raising=False)
+    with Sandbox(process.url, f"check-{next(_numbers)}") as instance:
+        instance.configure()
+        yield instance
+        instance.disarm()
+        instance.forget()
+
+
+def tenant_file(directory: Path, sandbox: Sandbox, **changes: Any) -> Path:
+    halo = {
+        "resource_server": sandbox.resource_url,
+        "authorization_server": sandbox.auth_url,
+        "client_id": CLIENT_ID,
+        "client_secret": "env:CHECK_SECRET",
+        "budget": {"requests": 3000, "window": "300s"},
+        **changes.pop("halo", {}),
+    }
+    file = {
+        "tenant": "acme",
+        "halo": halo,
+        "items": {"asset_group": "Hardware"},
+        "opportunities": {"ticket_type": "Opportunity"},
+        "quotes": {"statuses": {"sent": "Sent"}},
+        **changes,
+    }
+    path = directory / "acme.yaml"
+    path.write_text(json.dumps(file))
+    return path
+
+
+def check(file: Path, capsys: pytest.CaptureFixture[str], *options: str) -> tuple[int, dict[str, Any]]:
+    code = run(["tenant", "check", str(file), "--json", *options])
+    captured = capsys.readouterr()
+    assert CLIENT_SECRET not in captured.out + captured.err
+    return code, json.loads(captured.out)
+
+
+def rows(sandbox: Sandbox) -> dict[str, int]:
+    return {kind: len(sandbox.state(kind)) for kind in (*KINDS, "ExternalLink")}
+
+
+def test_a_good_tenant_passes_and_nothing_is_written_without_being_asked(
+    sandbox: Sandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, answer = check(tenant_file(tmp_path, sandbox), capsys)
+    assert (code, answer["ok"], answer["proofs"]) == (0, True, [])
+    assert {request["method"] for request in sandbox.requests()} == {"GET"}
+    assert run(["tenant", "check", str(tmp_path / "acme.yaml")]) == 0
+    assert "Test is successful." in capsys.readouterr().out
+
+
+def test_our_key_is_proven_for_each_kind_and_every_record_is_gone_afterwards(
+    sandbox: Sandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {kind: sandbox.state(kind) for kind in KINDS}
+    code, answer = check(tenant_file(tmp_path, sandbox), capsys, "--write-proof")
+    assert code == 0, answer
+    proven = {(proof["kind"], proof["by"]) for proof in answer["proofs"] if proof["ok"]}
+    kinds = ("client", "site", "user", "item", "opportunity", "quote")
+    assert proven >= {(kind, "external_link") for kind in kinds}
+    assert proven >= {(kind, "field") for kind in ("user", "item", "opportunity", "quote")}
+    assert {kind: sandbox.state(kind) for kind in KINDS} == before
+    assert sandbox.requests(method="POST"), "the records were really made"
+
+
+def test_the_lag_of_halos_search_is_measured(
+    sandbox: Sandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sandbox.configure(search_lag_s=0.6)
+    code, answer = check(tenant_file(tmp_path, sandbox), capsys, "--write-proof", "--lag", "4")
+    assert code == 0
+    by_link = [proof for proof in answer["proofs"] if proof["by"] == "external_link"]
+    assert by_link
+    assert all(0.5 <= proof["lag_s"] < 4 for proof in by_link)
+
+
+def test_a_halo_that_never_finds_a_new_record_fails_the_check(
+    sandbox: Sandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = rows(sandbox)
+    sandbox.configure(search_lag_s=60)
+    code, answer = check(tenant_file(tmp_path, sandbox), capsys, "--write-proof", "--lag", "0.3")
+    assert code == 1
+    assert not any(proof["ok"] for proof in answer["proofs"] if proof["by"] == "external_link")
+    after = rows(sandbox)
+    assert {kind: after[kind] for kind in ("Item", "Opportunities", "Quotation")} == {
+        kind: before[kind] for kind in ("Item", "Opportunities", "Quotation")
+    }
+
+
+@pytest.mark.parametrize("path", ["^/Quotation$", "^/Opportunities$", "^/Item$", "^/Users$"])
+def test_a_record_that_halo_refuses_fails_the_check_and_the_others_are_removed(
+    sandbox: Sandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str], path: str
+) -> None:
+    before = {kind: sandbox.state(kind) for kind in KINDS}
+    sandbox.arm("error", method="POST", path=path, status=400, answer="not today", times=0)
+    code, answer = check(tenant_file(tmp_path, sandbox), capsys, "--write-proof")
+    assert code == 1
+    assert any("not today" in one["detail"] for one in answer["checks"] if one["verdict"] == "failed")
+    assert {kind: sandbox.state(kind) for kind in KINDS} == before
+
+
+def test_a_record_whose_answer_is_lost_is_found_by_our_key_and_removed(
+    sandbox: Sandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {kind: sandbox.state(kind) for kind in KINDS}
+    sandbox.arm("store_then_drop", method="POST", path="^/Item$")
+    code, _ = check(tenant_file(tmp_path, sandbox), capsys, "--write-proof")
+    assert code == 1
+    assert {kind: sandbox.state(kind) for kind in KINDS} == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"halo": {"client_id": "wrong"}}, "client id"),
+        ({"halo": {"scopes": ["read:actions"]}}, "read:actions"),
+        ({"halo": {"resource_server": "http://127.0.0.1:1/api"}}, ""),
+        ({"halo": {"authorization_server": "http://127.0.0.1:1/auth"}}, "authorization server"),
+        ({"items": {"asset_group": "Servers"}}, "Use for Items"),
+        ({"quotes": {"statuses": {"sent": "Snet"}}}, "Snet"),
+        ({"halo": {"scopes": ["read:items"]}}, "clients"),
+    ],
+)
+def test_what_is_wrong_is_named_and_the_exit_code_is_1(
+    sandbox: Sandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str], changes: dict[str, Any], says: str
+) -> None:
+    code, answer = check(tenant_file(tmp_path, sandbox, **changes), capsys, "--write-proof")
+    assert (code, answer["ok"]) == (1, False)
+    assert any(says in one["detail"] for one in answer["checks"] if one["verdict"] == "failed")
+    assert sandbox.requests(method="POST") == [], "nothing is tried on a Halo that fails"
+    assert run(["tenant", "check", str(tmp_path / "acme.yaml")]) == 1
+    assert "Test is not successful." in capsys.readouterr().out
+
+
+def test_an_unusable_file_or_secret_is_bad_input(
+    sandbox: Sandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tenant_file(tmp_path, sandbox)
+    monkeypatch.delenv("CHECK_SECRET")
+    assert run(["tenant", "check", str(file)]) == 2
+    assert "CHECK_SECRET" in capsys.readouterr().err
+    file.write_text("tenant: acme\nnope: 1\n")
+    assert run(["tenant", "check", str(file)]) == 2
+    assert "nope" in capsys.readouterr().err
+    assert run(["tenant", "check", str(tmp_path / "none.yaml")]) == 2
+    assert run(["tenant", "check", str(file), "--refresh"]) == 2

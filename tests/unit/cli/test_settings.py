@@ -1,0 +1,44 @@
+"""The process's settings: read from HUB_* variables, whole, and without secrets in what is shown."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from pydantic import ValidationError
+
+from hub.settings import Settings
+
+SECRETS = {
+    "HUB_STORE_URL": "postgresql+asyncpg://hub:s3cret-pw@db:5432/hub?sslpassword=s3cret-pw",
+    "HUB_KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+    "HUB_KAFKA_SASL_USERNAME": "hub",
+    "HUB_KAFKA_SASL_PASSWORD": "s3cret-pw",
+}
+
+
+def test_no_secret_is_in_the_summary_or_the_repr(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in SECRETS.items():
+        monkeypatch.setenv(name, value)
+    settings = Settings()
+    assert settings.store_url == SECRETS["HUB_STORE_URL"]
+    shown = json.dumps(settings.summary()) + repr(settings) + str(settings)
+    assert "s3cret-pw" not in shown
+    assert settings.summary()["kafka_sasl_password_configured"] is True
+    assert settings.summary()["store"] == "postgresql+asyncpg://db:5432/hub"
+
+
+def test_sasl_without_credentials_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HUB_KAFKA_SECURITY_PROTOCOL", "SASL_SSL")
+    with pytest.raises(ValidationError, match="kafka_sasl_username"):
+        Settings()
+
+
+def test_a_lease_must_outlive_a_request_or_nothing_could_be_sent() -> None:
+    with pytest.raises(ValidationError, match="lease_ttl_s"):
+        Settings(lease_ttl_s=5, request_timeout_s=5)
+
+
+def test_relative_places_are_fixed_when_the_process_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HUB_TENANTS_DIR", "some/tenants")
+    assert Settings().tenants_dir.is_absolute()
