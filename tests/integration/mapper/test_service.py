@@ -29,6 +29,7 @@ def tenant() -> str:
 
 @pytest.mark.fault("F1")
 @pytest.mark.invariant("INV-12")
+@pytest.mark.invariant("INV-12")
 async def test_a_kill_between_publish_and_mark_makes_the_same_commands_again(
     mappers: Mappers, tenant: str
 ) -> None:

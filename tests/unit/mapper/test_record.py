@@ -134,6 +134,7 @@ def histories(draw: st.DrawFn) -> list[Event]:
 
 
 @pytest.mark.invariant("INV-11")
+@pytest.mark.invariant("INV-11")
 def test_any_arrival_of_a_history_gives_the_same_record_and_seq_never_falls() -> None:
     seen: Counter[str] = Counter()
 

@@ -140,6 +140,7 @@ def test_a_literal_secret_is_refused_and_never_repeated(secret: str) -> None:
         assert secret not in str(caught.value).replace("env:NAME or file:/path", "")
 
 
+@pytest.mark.invariant("INV-14")
 def test_a_secret_in_a_broken_file_is_not_repeated_either() -> None:
     with pytest.raises(RulesInvalid) as caught:
         accept(b"tenant: acme\nhalo: {client_secret: hunter2, x: [")

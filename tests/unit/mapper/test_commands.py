@@ -1,0 +1,180 @@
+"""Which commands an event asks for, in which order, with which identity."""
+
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec import UNSET
+
+from schemas.commands import TYPE_OF_KIND
+from schemas.identity import id_of, state_hash
+from schemas.quotes import QuoteStatus
+from schemas.registry import decode, encode
+from services.mapper.quote import Waiting, map_quote
+from tests.unit.mapper.build import ALL, BASIS, cents, envelope, folded, line, mapped, quote, rules, status
+
+
+@pytest.mark.feature("quote.status.reflect", part="mapper")
+def test_a_status_change_asks_for_the_quote_alone_and_carries_it_whole() -> None:
+    record = folded((envelope(1), quote(status="draft")), (status(2), QuoteStatus(status="sent")))
+    made = mapped(record, touched=frozenset({"status"}))
+    assert made.kinds == ["quote"]
+    whole = mapped(record).quote
+    assert made.quote == whole
+    assert made.quote.lines is not UNSET
+    before = mapped(quote(status="draft")).quote
+    assert (made.quote.lines, made.quote.title) == (before.lines, before.title)
+
+
+def test_a_status_before_its_quote_waits() -> None:
+    record = folded((status(1), QuoteStatus(status="sent")))
+    assert map_quote(record, rules(), BASIS, ALL) == Waiting()
+
+
+@pytest.mark.feature("quote.revision.overwrite", part="mapper")
+def test_a_new_revision_rewrites_the_same_targets_and_lines_that_are_gone_are_gone() -> None:
+    one = mapped(folded((envelope(1), quote(lines=[line(1), line(2)]))))
+    both = folded(
+        (envelope(1), quote(lines=[line(1), line(2)])),
+        (envelope(2), quote(lines=[line(2)], commercial_revision=2)),
+    )
+    two = mapped(both)
+    assert two.quote.target == one.quote.target
+    assert two.opportunity.target == one.opportunity.target
+    assert [found.id for found in two.lines] == ["2"]
+    assert two.quote.seq > one.quote.seq
+
+
+@pytest.mark.feature("hub.order", part="mapper")
+@pytest.mark.feature("quote.out_of_order", part="mapper")
+def test_commands_carry_the_order_of_their_entity_and_ensures_none() -> None:
+    record = folded((envelope(3), quote()), (status(5), QuoteStatus(status="sent")))
+    made = mapped(record)
+    assert made.quote.seq == made.opportunity.seq == (5, 3, 3, 7)
+    assert {command.seq for command in made.commands if command.ensure} == {()}
+    assert {command.kind for command in made.commands if command.ensure} == {"client", "site", "item"}
+
+
+@pytest.mark.feature("hub.rules.version", part="mapper")
+def test_each_command_names_the_rules_and_the_record_that_made_it() -> None:
+    for command in mapped(quote()).commands:
+        assert (command.basis.rule_sequence, command.basis.rule_hash) == (7, "h")
+        assert command.basis.record_versions == {"head": 1, "lines": 1}
+        assert (command.basis.event_id, command.basis.origin, command.basis.subject) == (
+            "e-1",
+            "hub.quotes.v1",
+            "Q-1",
+        )
+
+
+@pytest.mark.feature("hub.rules.version", part="mapper")
+def test_other_rules_are_another_command_and_the_same_rules_the_same() -> None:
+    record = folded((envelope(1), quote()))
+    one = map_quote(record, rules(), BASIS, ALL)
+    newer = msgspec.structs.replace(BASIS, rule_sequence=8)
+    two = map_quote(record, rules(), newer, ALL)
+    assert not isinstance(one, Waiting)
+    assert not isinstance(two, Waiting)
+    assert id_of(one[-1]) != id_of(two[-1])
+    assert two[-1].seq > one[-1].seq
+    assert [id_of(command) for command in one] == [id_of(c) for c in map_quote(record, rules(), BASIS, ALL)]  # type: ignore[union-attr]
+    # What only ensures is the same under any rules that ask for the same.
+    assert id_of(one[0]) == id_of(two[0])
+
+
+def test_an_ensure_of_other_content_is_another_command() -> None:
+    """Else what was refused once, and mended since, would look like the very same command."""
+    one, other = (
+        mapped(quote(lines=[line(product={"category": category})])).items[0]
+        for category in ("Laptops", "Hubs")
+    )
+    assert one.target == other.target
+    assert id_of(one) != id_of(other)
+
+
+def test_a_redrive_makes_commands_of_its_own() -> None:
+    record = folded((envelope(1), quote()))
+    redriven = msgspec.structs.replace(BASIS, cause="redrive-1")
+    for one, other in zip(
+        map_quote(record, rules(), BASIS, ALL), map_quote(record, rules(), redriven, ALL), strict=True
+    ):  # type: ignore[arg-type]
+        assert id_of(one) != id_of(other)
+        assert one.state_hash == other.state_hash
+
+
+@pytest.mark.feature("hub.no_code", part="mapper")
+def test_a_new_producer_needs_only_its_block_of_the_tenant_file() -> None:
+    sections = {
+        "sources": {
+            "newtool": {"quotes": {"statuses": {"gewonnen": "Accepted"}}, "agents": {"default": "Desk"}}
+        }
+    }
+    data = quote(status="gewonnen")
+    newtool = mapped(data, rules("newtool", **sections)).quote
+    assert newtool.status.value.name == "Accepted"  # type: ignore[union-attr]
+    assert newtool.agent.value.name == "Desk"  # type: ignore[union-attr]
+    other = mapped(data, rules("quoter", **sections)).quote
+    assert other.status.value.name == "gewonnen"  # type: ignore[union-attr]
+
+
+def test_two_producers_and_two_instances_never_share_a_target() -> None:
+    record = folded((envelope(1), quote()))
+    other_source = msgspec.structs.replace(record, source="quotewerks")
+    elsewhere = rules(halo={"url": "https://other.halopsa.com"})
+    targets = [
+        {command.target.key for command in mapped(*arguments).commands}
+        for arguments in ((record,), (other_source,), (record, elsewhere))
+    ]
+    assert not targets[0] & targets[1]
+    assert not targets[0] & targets[2]
+
+
+@st.composite
+def quotes(draw: st.DrawFn) -> Any:
+    maybe = lambda strategy: draw(st.none() | strategy)  # noqa: E731
+    words = st.text("abc é<&", min_size=1, max_size=8)
+    lines = [
+        line(
+            number,
+            product={
+                "name": draw(words),
+                "manufacturer_part_number": maybe(st.sampled_from(["A", "B"])),
+                "category": maybe(words),
+            },
+            quantity=str(draw(st.integers(1, 20))),
+            price=str(draw(st.decimals(0, 5000, places=2))),
+            cost=maybe(st.sampled_from(["1.10", "2"])),
+            tax=maybe(st.sampled_from(["0.10", "2.00"])),
+            frequency=maybe(st.sampled_from(["month", "one_time"])),
+            discount=maybe(st.sampled_from([{"percent": "12.50"}])),
+        )
+        for number in range(1, draw(st.integers(0, 4)) + 1)
+    ]
+    return quote(
+        lines=lines,
+        status=maybe(st.sampled_from(["draft", "sent"])),
+        contact=maybe(st.fixed_dictionaries({"name": words})),
+        currency=maybe(st.sampled_from(["GBP"])),
+        note=maybe(words),
+        discount=maybe(st.sampled_from([{"percent": "3.10"}])),
+    )
+
+
+@settings(max_examples=200, deadline=None)
+@given(quotes())
+def test_any_quotes_commands_survive_the_wire_with_hash_and_identity(data: Any) -> None:
+    made = mapped(data, rules(billing_periods={"month": "Monthly", "one_time": None}))
+    for command in made.commands:
+        assert command.state_hash == state_hash(command)
+        again = decode(TYPE_OF_KIND[command.kind], encode(command))
+        assert again == command
+        assert id_of(again) == id_of(command)
+        assert state_hash(again) == command.state_hash
+    total = sum(
+        cents((one.quantity * one.price).quantize(Decimal("0.01"), "ROUND_HALF_UP")) for one in made.lines
+    )
+    assert total == cents(made.quote.totals.value.net)  # type: ignore[union-attr]
+    assert {one.item for one in made.lines} == {item.target for item in made.items}
