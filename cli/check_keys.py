@@ -70,12 +70,16 @@ class Prover:
             # Shielded: an interrupted check must not leave its records in somebody's Halo.
             await asyncio.shield(asyncio.ensure_future(self._remove_all()))
 
-    def _kinds(self) -> tuple[Kind, ...]:
-        if self._rules.opportunities is None:
-            return ("client", "site", "user", "item")
-        if self._rules.quotes is None:
-            return ("client", "site", "user", "item", "opportunity")
-        return ("client", "site", "user", "item", "opportunity", "quote")
+    def _kinds(self) -> list[Kind]:
+        """What these rules can write, each after what it belongs to."""
+        kinds: list[Kind] = ["client", "site", "user"]
+        if self._rules.items.asset_group is not None:
+            kinds.append("item")
+        if self._rules.opportunities is not None:
+            kinds.append("opportunity")
+        if self._rules.quotes is not None:
+            kinds.append("quote")
+        return kinds
 
     async def _create(self, kind: Kind) -> bool:
         spec = SPECS[kind]

@@ -8,6 +8,7 @@ import typer
 
 from cli import audit, catalog, dlq, events, rules, tenant, topics
 from cli.backlog import backlog
+from cli.demo.command import demo
 from cli.errors import FAILED, OK, CommandFailed
 from cli.output import complain
 from cli.run import run as run_service
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 app.command()(sandbox)
 app.command()(backlog)
+app.command()(demo)
 app.add_typer(audit.app, name="audit")
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(dlq.app, name="dlq")
