@@ -1,0 +1,80 @@
+"""`hub demo`: the whole hub on this machine, a day of quotes, a kill in the middle, and the count."""
+
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.errors import CommandFailed
+from cli.output import Json, print_json, say
+
+if TYPE_CHECKING:
+    from cli.demo.processes import Family
+
+_LOOK_S = 0.5
+
+
+def demo(
+    stay: Annotated[
+        bool, typer.Option("--stay", help="Leave everything running afterwards, until Ctrl-C.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Run the whole hub on this machine for a day of quotes, kill its writer meanwhile, and count what came of it."""
+    # The parts of all services are behind these: other commands start without them.
+    from cli.demo import report
+    from cli.demo.course import play, stage
+    from cli.demo.place import own_environment
+    from cli.demo.progress import Progress
+
+    for name in os.environ.keys() - own_environment().keys():
+        del os.environ[name]
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    directory = Path(tempfile.mkdtemp(prefix="halo-hub-demo-"))
+    keep = True
+    try:
+        with Progress(to_stderr=json) as progress, stage(directory, progress) as on:
+            result = play(on, progress)
+            progress.stop()
+            keep = not result.ok
+            if json:
+                go_on = report.how_to_go_on(on.place) if stay else None
+                print_json({**report.document(result), "go_on": go_on})
+            else:
+                report.show(result)
+                (report.show_stay if stay else report.show_next)(on.place)
+            if stay:
+                _stay(on.family)
+    except KeyboardInterrupt:
+        keep = False
+        raise
+    finally:
+        if not keep:
+            shutil.rmtree(directory, ignore_errors=True)
+        elif not json:
+            say(f"the demo's files, with the logs of its processes, are kept in {directory}")
+    if keep:
+        raise typer.Exit(CommandFailed.exit_code)
+
+
+def _stay(family: "Family") -> None:
+    """Returns at Ctrl-C or SIGTERM. Raises CommandFailed when a process ends before."""
+    sys.stdout.flush()
+    try:
+        while True:
+            family.check()
+            time.sleep(_LOOK_S)
+    except KeyboardInterrupt:
+        return
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
