@@ -85,20 +85,29 @@ class Finder:
     # By the tenant's match order --------------------------------------------------------------------------
 
     async def match(self, spec: KindSpec, command: Command, resolved: Resolved) -> Match:
-        """The record that already is this target. Reserves the target's natural keys first. Raises LookupFailed."""
+        """The record that already is this target, by the tenant's rules in their order. Raises LookupFailed.
+
+        Where Halo has none, the target's natural keys are reserved: of two new targets with one of them in common
+        the later waits for the earlier one's record.
+        """
+        found = await self._first(spec, command, resolved)
+        if isinstance(found, NoMatch):
+            return await self._reserved(spec, command)
+        if isinstance(found, Matched):
+            async with self._store.write() as conn:
+                return await self._claimed(conn, command.target, found)
+        return found
+
+    async def _reserved(self, spec: KindSpec, command: Command) -> Match:
         target = command.target
         async with self._store.write() as conn:
             other = await targets.reserve(conn, target, spec.natural_keys(command))
-            if other is not None:
-                row = (await targets.load(conn, [other])).get(other)
-                if row is None or row.halo_id is None:
-                    return Reserved(other.key)
-                return await self._claimed(conn, target, Matched(row.halo_id))
-        found = await self._first(spec, command, resolved)
-        if isinstance(found, Matched):
-            async with self._store.write() as conn:
-                return await self._claimed(conn, target, found)
-        return found
+            if other is None:
+                return NoMatch()
+            row = (await targets.load(conn, [other])).get(other)
+            if row is None or row.halo_id is None:
+                return Reserved(other.key)
+            return await self._claimed(conn, target, Matched(row.halo_id))
 
     async def _claimed(self, conn: AsyncConnection, target: Target, found: Matched) -> Matched:
         owned = await targets.claim(conn, target, found.halo_id)
@@ -143,6 +152,9 @@ class Finder:
         if spec.kind == "item":
             return self._lowest(await self._items(command.target, rule, fresh), rule)
         if spec.kind == "site":
+            born = await self._site_born_with_client(command, str(rule.value))
+            if born is not None:
+                return Matched(born)
             return self._only(await self._sites(command, resolved, str(rule.value)), rule)
         name = str(rule.value)
         if fresh:
@@ -224,6 +236,20 @@ class Finder:
             for row in rows
             if folded(str(row.get("name", ""))) == folded(name) and as_id(row.get("client_id")) == client_id
         ]
+
+    async def _site_born_with_client(self, command: Command, name: str) -> int | None:
+        """The site that was created in the client's own request, if it has that name: a search may not show it yet."""
+        assert isinstance(command, UpsertSite)
+        client = value_of(command.client)
+        row = await self._row(client) if client is not None else None
+        if row is None or "site" not in row.children:
+            return None
+        reply = await self._client.get(SITE, row.children["site"], details=False)
+        self._noted(reply)
+        if not reply.ok and not reply.not_found:
+            raise LookupFailed(reply)
+        same = reply.ok and folded(str(reply.body.get("name", ""))) == folded(name)
+        return row.children["site"] if same else None
 
     async def _main_site(self, command: Command, resolved: Resolved) -> Match | None:
         assert isinstance(command, UpsertSite)

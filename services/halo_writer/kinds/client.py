@@ -7,10 +7,10 @@ from typing import Any
 
 from halo.resources import CLIENT
 from halo.wire import as_id
-from schemas.commands import Command, MainContact, UpsertClient
+from schemas.commands import Command, MainContact
 from schemas.targets import TargetState
 from services.halo_writer.kinds import site
-from services.halo_writer.kinds.base import KindSpec, Resolved, Row, value_of
+from services.halo_writer.kinds.base import KindSpec, Resolved, Row
 from services.halo_writer.names import folded
 
 
@@ -40,8 +40,8 @@ def _children(command: Command, record: Mapping[str, Any], row: TargetState) -> 
 
 
 def _natural_keys(command: Command) -> tuple[str, ...]:
-    assert isinstance(command, UpsertClient)
-    return (f"name:{folded(value_of(command.name) or '')}",)
+    """Customers of one name are one client only where the tenant matches clients by name."""
+    return tuple(f"name:{folded(str(match.value))}" for match in command.match if match.by == "name")
 
 
 SPEC = KindSpec(

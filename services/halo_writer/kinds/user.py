@@ -17,8 +17,8 @@ def _key_scope(command: Command, resolved: Resolved) -> Row | None:
 def _natural_keys(command: Command) -> tuple[str, ...]:
     assert isinstance(command, UpsertUser)
     client = value_of(command.client)
-    email = value_of(command.email)
-    return (f"email:{client.key}:{folded(email)}",) if client is not None and email else ()
+    emails = [str(match.value) for match in command.match if match.by == "email" and match.value]
+    return tuple(f"email:{client.key}:{folded(email)}" for email in emails) if client is not None else ()
 
 
 SPEC = KindSpec(
