@@ -23,7 +23,14 @@ from services.halo_writer.compare import equal
 from services.halo_writer.ending import Ending
 from services.halo_writer.find import Finder, LookupFailed
 from services.halo_writer.kinds import SPECS
-from services.halo_writer.kinds.base import Refused, Resolved, Row, element_to_create, element_to_update
+from services.halo_writer.kinds.base import (
+    Refused,
+    Resolved,
+    Row,
+    element_to_create,
+    element_to_update,
+    with_unowned,
+)
 from services.halo_writer.names import Unknown
 from services.halo_writer.resolve import NeedsCatalogue, NeedsTarget, Ready, resolve_references
 from services.halo_writer.settle import Overtaken, alarm, save_row, settle, tell_again
@@ -191,6 +198,10 @@ class Execution:
         element = element_to_update(self._spec, self._command, self._resolved, self._row, halo_id, groups)
         if element.keys() == {"id"}:
             return await self._applied_as("unchanged", halo_id, self._row.answered_hash)
+        if element.keys() & self._spec.nested.keys():
+            if not self._record and not (await self._read_back(halo_id)).exists:
+                return await self._reject("halo.gone", f"the record {halo_id} was deleted in Halo")
+            element = with_unowned(self._spec, element, self._record)
         self._row = msgspec.structs.replace(self._row, halo_id=halo_id)
         return await self._write("update", element)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -87,6 +87,8 @@ class KindSpec:
     finish: Callable[[Command, Row, TargetState], Row] = _no_finish
     parts: frozenset[str] = frozenset()
     """Halo fields of the record that `children` needs; an answer without them is read back."""
+    nested: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Objects inside the record that Halo takes as a whole, with those of their fields that it would lose."""
 
 
 def element_to_create(spec: KindSpec, command: Command, resolved: Resolved, row: TargetState) -> Row:
@@ -111,6 +113,16 @@ def element_to_update(
     names = [name for group in groups for name in command.groups[group] if name not in spec.on_create]
     element = {"id": halo_id, **_fill(spec, command, names, resolved, creating=False)}
     return spec.finish(command, element, row)
+
+
+def with_unowned(spec: KindSpec, element: Row, record: Mapping[str, Any]) -> Row:
+    """The element with what Halo holds of its nested objects and the rules don't own."""
+    kept = {
+        name: {field: held for field in fields if (held := (record.get(name) or {}).get(field)) is not None}
+        for name, fields in spec.nested.items()
+        if name in element
+    }
+    return element | {name: held | element[name] for name, held in kept.items()}
 
 
 def marks(spec: KindSpec, target: Target) -> Row:

@@ -53,4 +53,5 @@ SPEC = KindSpec(
     fills={"client": "client_id", "name": "name", "phone": "phonenumber", "address": _address},
     on_create=frozenset({"client"}),
     natural_keys=_natural_keys,
+    nested={"delivery_address": ("id", *_LINES)},
 )
