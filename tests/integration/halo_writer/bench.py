@@ -1,0 +1,295 @@
+"""A lane of the writer, the sandbox for its Halo, a store of its own, and a bus that only remembers.
+
+What a test believes is what the sandbox holds and logged; the hub's own rows and messages are looked at only for what
+a person is told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from halo import Connection, HaloClient, Secret
+from hub.bus.records import Outgoing
+from hub.lease_keeper import LeaseKeeper
+from hub.steps import Steps
+from hub.store import catalogue, pending, proofs, targets
+from hub.store.engine import Store
+from hub.store.pending import Pending
+from hub.tenants.load import accept, from_text
+from schemas.commands import Command
+from schemas.control import CatalogueKind, Proof
+from schemas.envelope import Envelope, from_headers
+from schemas.identity import id_of
+from schemas.outcomes import DeadLetter, Outcome
+from schemas.registry import decode
+from schemas.targets import KINDS, Kind, TargetState
+from schemas.topics import DEAD_LETTERS, OUTCOMES
+from services.halo_writer.lane import Lane, LaneSettings, Services
+from services.halo_writer.tenancy import Tenancy
+from services.halo_writer.tools import Ended, Parked, Timing
+from services.halo_writer.work import Work
+from services.ingest.catalogue import KINDS as CATALOGUE_KINDS
+from services.ingest.catalogue import Reader, Seen
+from tests.sandbox.server import CLIENT_ID, CLIENT_SECRET, Sandbox
+from tests.support.eventually import eventually
+from tests.unit.halo_writer.build import TENANT, Tool, work_of
+
+TIMING = Timing(
+    settle_s=1.2,
+    send_within_s=0.6,
+    first_look_s=0.05,
+    unreachable_s=0.1,
+    denied_s=0.2,
+    catalogue_s=0.1,
+    dependency_s=0.2,
+)
+"""Scaled down: what takes minutes with a real Halo takes a second here."""
+REQUEST_TIMEOUT_S = 0.8
+
+
+class Crash(BaseException):
+    """The process ends here; nothing after it is done."""
+
+
+class CrashAt(Steps):
+    """Ends the lane at the n-th time of a step."""
+
+    def __init__(self, step: str, times: int = 1) -> None:
+        super().__init__({})
+        self.armed = step
+        self.left = times
+
+    def reached(self, step: str) -> None:
+        if step == self.armed:
+            self.left -= 1
+            if self.left == 0:
+                raise Crash(step)
+
+
+class Recorder:
+    """Takes what the writer publishes."""
+
+    def __init__(self) -> None:
+        self.records: list[Outgoing] = []
+
+    async def publish(self, records: Sequence[Outgoing]) -> None:
+        self.records += records
+
+
+class OpenGate:
+    """Lets the reader of the catalogue ask what it wants."""
+
+    async def admit(self, method: str, path: str, timeout_s: float) -> None:
+        return
+
+    def throttled(self, retry_after_s: float | None) -> None:
+        raise AssertionError("the reader is not to be throttled")
+
+
+@dataclass
+class Bench:
+    """One tenant. Each delivery runs in a new lane on the same store, as after a restart."""
+
+    sandbox: Sandbox
+    store: Store
+    http: httpx.AsyncClient
+    timing: Timing = TIMING
+    fresh_s: float = 3600.0
+    budget: str = "{requests: 100000, window: 10s}"
+    request_timeout_s: float = REQUEST_TIMEOUT_S
+    publisher: Recorder = field(default_factory=Recorder)
+    told: list[tuple[Work, Ended | Parked]] = field(default_factory=list)
+    mark: int = 0
+
+    def __post_init__(self) -> None:
+        self.rules = from_text(accept(self._tenant_file().encode()).text)
+        self.tool = Tool(instance=self.rules.instance)
+
+    def _tenant_file(self) -> str:
+        return f"""
+tenant: {TENANT}
+halo:
+  resource_server: {self.sandbox.resource_url}
+  authorization_server: {self.sandbox.auth_url}
+  client_id: {CLIENT_ID}
+  client_secret: env:SANDBOX_SECRET
+  budget: {self.budget}
+items: {{asset_group: Hardware}}
+opportunities: {{ticket_type: Opportunity}}
+quotes: {{statuses: {{sent: Sent}}}}
+"""
+
+    # The ground -------------------------------------------------------------------------------------------
+
+    async def read_halo(self, *kinds: CatalogueKind) -> None:
+        """A full read of Halo into the catalogue, by ingest's own reader."""
+        connection = Connection(
+            self.sandbox.resource_url,
+            self.sandbox.auth_url,
+            CLIENT_ID,
+            Secret(CLIENT_SECRET),
+            None,
+            ("all",),
+        )
+        client = HaloClient(connection, self.http, OpenGate())
+        reader = Reader(client, self, tenant=TENANT, instance=self.tool.instance, now=time.time)
+        for kind in kinds or CATALOGUE_KINDS:
+            await reader.read(kind, f"read-{kind}-{time.time_ns()}")
+        self.mark = self.sandbox.last_request()
+
+    async def append_seen(self, events: Sequence[Seen]) -> None:
+        """Ingest's log, straight into the catalogue."""
+        dated = [(event.data, event.envelope.time.timestamp()) for event in events]
+        async with self.store.write() as conn:
+            await catalogue.apply_dated(conn, TENANT, self.tool.instance, dated)  # type: ignore[arg-type]
+
+    async def prove_look_ups(self, *kinds: Kind) -> None:
+        """As `hub tenant check` leaves it: the external link finds what was just created."""
+        found = [Proof(kind=kind, by="external_link", ok=True) for kind in kinds or KINDS]
+        async with self.store.write() as conn:
+            await proofs.put(conn, TENANT, self.tool.instance, found, time.time())
+
+    # Running ----------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def lane(self, *, owner: str = "one", steps: Steps | None = None) -> AsyncIterator[Lane]:
+        """A running lane; stopped at the end."""
+        services = Services(
+            store=self.store,
+            publisher=self.publisher,  # type: ignore[arg-type]
+            keeper=LeaseKeeper(self.store, owner=owner, ttl_s=30.0),
+            steps=steps or Steps({}),
+            settings=LaneSettings(timing=self.timing, fresh_s=self.fresh_s),
+            told=lambda work, end: self.told.append((work, end)),
+        )
+        tenancy = Tenancy(TENANT, 1, self.rules, self.http, self.request_timeout_s)
+        lane = Lane(TENANT, services, lambda: tenancy)
+        task = asyncio.create_task(lane.run())
+        try:
+            yield lane
+        finally:
+            lane.stop()
+            await asyncio.wait_for(asyncio.gather(task, return_exceptions=True), 20.0)
+
+    async def deliver(self, *commands: Command, timeout_s: float = 15.0) -> None:
+        """Hand the commands to a new lane; returns when each has settled or waits in the store."""
+        async with self.lane() as lane:
+            await self._submit(lane, commands, timeout_s)
+
+    async def settle(self, *commands: Command, timeout_s: float = 15.0) -> None:
+        """As `deliver`, and then until nothing waits any more."""
+        async with self.lane() as lane:
+            await self._submit(lane, commands, timeout_s)
+            await self.until_nothing_waits(timeout_s)
+
+    async def crash(self, step: str, *commands: Command, times: int = 1) -> None:
+        """Deliver to a lane that ends at a step of its main path, as a killed process would."""
+        services_steps = CrashAt(step, times)
+        async with self.lane(owner="crashed", steps=services_steps) as lane:
+            for command in commands:
+                lane.submit(work_of(command))
+            await eventually(lambda: services_steps.left == 0)
+
+    async def _submit(self, lane: Lane, commands: Sequence[Command], timeout_s: float) -> None:
+        left = len(commands)
+        done = asyncio.Event()
+
+        def one_less() -> None:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                done.set()
+
+        for command in commands:
+            work = work_of(command)
+            work.done.append(one_less)
+            lane.submit(work)
+        if commands:
+            await asyncio.wait_for(done.wait(), timeout_s)
+
+    async def until_nothing_waits(self, timeout_s: float = 15.0) -> None:
+        async def nothing() -> bool:
+            left = await self.pending()
+            assert not left, [(row.target_key, row.reason, row.note) for row in left]
+            return True
+
+        await eventually(nothing, timeout_s=timeout_s, every_s=0.02)
+
+    # What came of it --------------------------------------------------------------------------------------
+
+    def requests(self, method: str | None = None, path: str | None = None) -> list[dict[str, Any]]:
+        """What Halo was asked since the last mark."""
+        return self.sandbox.requests(since=self.mark, method=method, path=path)
+
+    def posts(self, resource: str) -> list[dict[str, Any]]:
+        """The elements that were posted to a resource since the last mark."""
+        return [element for request in self.requests("POST", f"^/{resource}$") for element in request["body"]]
+
+    def marked(self) -> None:
+        """Forget the requests so far."""
+        self.mark = self.sandbox.last_request()
+
+    def rows(self, resource: str) -> list[dict[str, Any]]:
+        return self.sandbox.state(resource)
+
+    def row(self, resource: str, **fields: Any) -> dict[str, Any]:
+        """The one row of a resource with these values."""
+        found = [row for row in self.rows(resource) if all(row.get(k) == v for k, v in fields.items())]
+        assert len(found) == 1, f"{len(found)} rows of {resource} with {fields}: {found}"
+        return found[0]
+
+    async def pending(self) -> list[Pending]:
+        async with self.store.read() as conn:
+            return await pending.of_tenant(conn, TENANT, "writer")
+
+    async def state(self, command: Command) -> TargetState:
+        async with self.store.read() as conn:
+            return (await targets.load(conn, [command.target]))[command.target]
+
+    def messages(self, topic: str) -> list[tuple[Envelope, Any]]:
+        found = []
+        for record in self.publisher.records:
+            if record.topic == topic:
+                envelope = from_headers(record.headers)
+                found.append((envelope, decode(envelope.type, record.value or b"")))
+        return found
+
+    def outcomes(self, command: Command) -> list[Outcome]:
+        """All that was told of a command, oldest first."""
+        wanted = id_of(command)
+        return [
+            data
+            for _, data in self.messages(OUTCOMES)
+            if isinstance(data, Outcome) and data.command_id == wanted
+        ]
+
+    def outcome(self, command: Command) -> Outcome:
+        """What was told of a command at last."""
+        return self.outcomes(command)[-1]
+
+    def dead_letters(self) -> list[DeadLetter]:
+        return [data for _, data in self.messages(DEAD_LETTERS)]
+
+
+MakeBench = Callable[..., Awaitable[Bench]]
+
+
+def template(directory: Path) -> Path:
+    """A migrated SQLite store that holds nothing, to be copied."""
+
+    async def make() -> Path:
+        path = directory / "template.db"
+        store = await Store.open(f"sqlite+aiosqlite:///{path}")
+        await store.migrate()
+        await store.close()
+        return path
+
+    return asyncio.run(make())
