@@ -3,11 +3,13 @@
 import base64
 import uuid
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from hub.store import pending
 from hub.store.engine import Store
+from schemas.envelope import Envelope, headers_of
 from schemas.quotes import Contact, Customer, Line, Product, Quote, QuoteStatus
 from schemas.topics import QUOTES
 from tests.integration.mapper.harness import Mappers, event, exited, ids
@@ -61,9 +63,9 @@ async def test_rubbish_becomes_dead_letters_and_holds_up_nothing(mappers: Mapper
     mappers.start()
     good = event(1, tenant, "Q-2")
     wrong = event(2, tenant, "Q-3")
-    await mappers.put(QUOTES, wrong.key, b'{"title": "", "customer": {}}', _headers(wrong))
-    await mappers.put(QUOTES, b"elsewhere", b"{}", _headers(wrong))
-    await mappers.put(QUOTES, wrong.key, b"\xff\x00", _headers(wrong))
+    await mappers.put(QUOTES, wrong.key, b'{"title": "", "customer": {}}', headers_of(wrong))
+    await mappers.put(QUOTES, b"elsewhere", b"{}", headers_of(wrong))
+    await mappers.put(QUOTES, wrong.key, b"\xff\x00", headers_of(wrong))
     await mappers.put(QUOTES, good.key, None, [])
     await mappers.publish(good, QUOTE)
     await eventually(lambda: _at_least(mappers, tenant, 6), timeout_s=30)
@@ -138,31 +140,29 @@ async def test_each_accepted_change_of_a_file_is_a_revision_and_an_invalid_one_i
     assert len(set(ids(history))) == 3
 
 
-def _headers(envelope):
-    from schemas.envelope import headers_of
-
-    return headers_of(envelope)
+Messages = list[tuple[Envelope, Any]]
 
 
-def _seq(command):
-    return command.seq
+def _seq(command: Any) -> tuple[int, ...]:
+    seq: tuple[int, ...] = command.seq
+    return seq
 
 
-async def _at_least(mappers: Mappers, tenant: str, count: int):
+async def _at_least(mappers: Mappers, tenant: str, count: int) -> Messages:
     found = await mappers.commands(tenant)
-    return found if len(found) >= count else None
+    return found if len(found) >= count else []
 
 
-async def _letters(mappers: Mappers, tenant: str, count: int):
+async def _letters(mappers: Mappers, tenant: str, count: int) -> Messages:
     found = await mappers.dead_letters(tenant)
-    return found if len(found) >= count else None
+    return found if len(found) >= count else []
 
 
-async def _revisions(mappers: Mappers, tenant: str, count: int):
+async def _revisions(mappers: Mappers, tenant: str, count: int) -> Messages:
     found = await mappers.settings(tenant)
-    return found if len(found) >= count else None
+    return found if len(found) >= count else []
 
 
-async def _rows(store: Store, tenant: str):
+async def _rows(store: Store, tenant: str) -> list[pending.Pending]:
     async with store.read() as conn:
         return await pending.of_tenant(conn, tenant, "mapper")

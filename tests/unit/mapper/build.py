@@ -2,7 +2,7 @@
 
 import datetime as dt
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import yaml
@@ -26,6 +26,7 @@ from services.mapper.parts import GroupName
 from services.mapper.quote import Waiting, map_quote
 from services.mapper.record import fold, versions_of
 
+C = TypeVar("C", bound=Command)
 START = dt.datetime(2025, 3, 1, 9, 0, tzinfo=dt.UTC)
 BASIS = Basis(
     event_id="e-1",
@@ -102,7 +103,7 @@ class Mapped:
     def __init__(self, commands: tuple[Command, ...]) -> None:
         self.commands = commands
 
-    def _only(self, kind: type[Command]) -> Any:
+    def _only(self, kind: type[C]) -> C:
         found = [command for command in self.commands if isinstance(command, kind)]
         assert len(found) == 1, [command.kind for command in self.commands]
         return found[0]
@@ -133,7 +134,7 @@ class Mapped:
 
     @property
     def lines(self) -> Any:
-        return self.quote.lines.value  # type: ignore[union-attr]
+        return self.quote.lines.value
 
     @property
     def kinds(self) -> list[str]:

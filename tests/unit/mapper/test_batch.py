@@ -1,6 +1,7 @@
 """What a batch of events comes to: records to save, messages to publish, rows that begin or end to wait."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -17,6 +18,7 @@ from schemas.quotes import Quote, QuoteStatus
 from schemas.registry import decode, encode
 from schemas.topics import COMMANDS, DEAD_LETTERS, QUOTES
 from services.mapper import batch as batch_module
+from services.mapper import quote as quote_module
 from services.mapper.batch import Batch, DesiredCache
 from services.mapper.intake import Event, Refused, read
 from tests.unit.mapper.build import START, envelope, line, quote, rules, status
@@ -200,7 +202,7 @@ def test_a_command_larger_than_a_message_is_told_and_not_sent() -> None:
 def test_a_fault_of_the_hub_itself_stops_one_quote_and_not_its_neighbours(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    real = batch_module.desired
+    real = quote_module.desired
 
     def broken(record: Any, rule_set: Any) -> Any:
         if record.id == "Q-bad":
@@ -222,7 +224,7 @@ def test_a_changed_quote_or_rule_is_mapped_anew_and_an_unchanged_one_is_not() ->
 
     def make(what: str) -> Any:
         made.append(what)
-        return batch_module.desired(record, rules())
+        return quote_module.desired(record, rules())
 
     for what, about, rule_hash in [
         ("first", record, "h"),
@@ -231,5 +233,5 @@ def test_a_changed_quote_or_rule_is_mapped_anew_and_an_unchanged_one_is_not() ->
         ("other", other, "h2"),
         ("evicted", record, "h2"),
     ]:
-        cache.get(about, rule_hash, lambda what=what: make(what))
+        cache.get(about, rule_hash, partial(make, what))
     assert made == ["first", "rules", "other", "evicted"]

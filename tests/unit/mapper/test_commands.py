@@ -9,12 +9,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET
 
-from schemas.commands import TYPE_OF_KIND
+from hub.store.records import Record
+from schemas.commands import TYPE_OF_KIND, Basis, Command
 from schemas.identity import id_of, state_hash
 from schemas.quotes import QuoteStatus
 from schemas.registry import decode, encode
 from services.mapper.quote import Waiting, map_quote
 from tests.unit.mapper.build import ALL, BASIS, cents, envelope, folded, line, mapped, quote, rules, status
+
+
+def made_for(record: Record, basis: Basis) -> tuple[Command, ...]:
+    made = map_quote(record, rules(), basis, ALL)
+    assert not isinstance(made, Waiting)
+    return made
 
 
 @pytest.mark.feature("quote.status.reflect", part="mapper")
@@ -73,14 +80,11 @@ def test_each_command_names_the_rules_and_the_record_that_made_it() -> None:
 @pytest.mark.feature("hub.rules.version", part="mapper")
 def test_other_rules_are_another_command_and_the_same_rules_the_same() -> None:
     record = folded((envelope(1), quote()))
-    one = map_quote(record, rules(), BASIS, ALL)
-    newer = msgspec.structs.replace(BASIS, rule_sequence=8)
-    two = map_quote(record, rules(), newer, ALL)
-    assert not isinstance(one, Waiting)
-    assert not isinstance(two, Waiting)
+    one = made_for(record, BASIS)
+    two = made_for(record, msgspec.structs.replace(BASIS, rule_sequence=8))
     assert id_of(one[-1]) != id_of(two[-1])
     assert two[-1].seq > one[-1].seq
-    assert [id_of(command) for command in one] == [id_of(c) for c in map_quote(record, rules(), BASIS, ALL)]  # type: ignore[union-attr]
+    assert [id_of(command) for command in one] == [id_of(command) for command in made_for(record, BASIS)]
     # What only ensures is the same under any rules that ask for the same.
     assert id_of(one[0]) == id_of(two[0])
 
@@ -98,9 +102,7 @@ def test_an_ensure_of_other_content_is_another_command() -> None:
 def test_a_redrive_makes_commands_of_its_own() -> None:
     record = folded((envelope(1), quote()))
     redriven = msgspec.structs.replace(BASIS, cause="redrive-1")
-    for one, other in zip(
-        map_quote(record, rules(), BASIS, ALL), map_quote(record, rules(), redriven, ALL), strict=True
-    ):  # type: ignore[arg-type]
+    for one, other in zip(made_for(record, BASIS), made_for(record, redriven), strict=True):
         assert id_of(one) != id_of(other)
         assert one.state_hash == other.state_hash
 
@@ -114,10 +116,10 @@ def test_a_new_producer_needs_only_its_block_of_the_tenant_file() -> None:
     }
     data = quote(status="gewonnen")
     newtool = mapped(data, rules("newtool", **sections)).quote
-    assert newtool.status.value.name == "Accepted"  # type: ignore[union-attr]
-    assert newtool.agent.value.name == "Desk"  # type: ignore[union-attr]
+    assert newtool.status.value.name == "Accepted"
+    assert newtool.agent.value.name == "Desk"
     other = mapped(data, rules("quoter", **sections)).quote
-    assert other.status.value.name == "gewonnen"  # type: ignore[union-attr]
+    assert other.status.value.name == "gewonnen"
 
 
 def test_two_producers_and_two_instances_never_share_a_target() -> None:
@@ -134,7 +136,9 @@ def test_two_producers_and_two_instances_never_share_a_target() -> None:
 
 @st.composite
 def quotes(draw: st.DrawFn) -> Any:
-    maybe = lambda strategy: draw(st.none() | strategy)  # noqa: E731
+    def maybe(strategy: st.SearchStrategy[Any]) -> Any:
+        return draw(st.none() | strategy)
+
     words = st.text("abc é<&", min_size=1, max_size=8)
     lines = [
         line(
@@ -176,5 +180,5 @@ def test_any_quotes_commands_survive_the_wire_with_hash_and_identity(data: Any) 
     total = sum(
         cents((one.quantity * one.price).quantize(Decimal("0.01"), "ROUND_HALF_UP")) for one in made.lines
     )
-    assert total == cents(made.quote.totals.value.net)  # type: ignore[union-attr]
+    assert total == cents(made.quote.totals.value.net)
     assert {one.item for one in made.lines} == {item.target for item in made.items}

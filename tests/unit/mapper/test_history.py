@@ -78,7 +78,7 @@ def told() -> list[dict[str, Any]]:
         for message in batch.outgoing:
             found = from_headers(message.headers)
             value = decode(found.type, message.value or b"")
-            one = {"type": found.type, "id": found.id}
+            one: dict[str, Any] = {"type": found.type, "id": found.id}
             if hasattr(value, "seq"):
                 one |= {"target": value.target.key, "seq": list(value.seq), "state_hash": value.state_hash}
             messages.append(one)

@@ -96,10 +96,11 @@ def test_two_quotes_of_one_new_organisation_ensure_one_client() -> None:
 
 def test_what_the_event_does_not_say_is_not_sent() -> None:
     made = mapped(quote())
-    for field in (made.client.phone, made.client.site_address, made.client.main_contact, made.site.address):
-        assert field is UNSET
-    for field in (made.quote.user, made.quote.note, made.quote.date, made.quote.agent, made.quote.status):
-        assert field is UNSET
+    absent: tuple[Any, ...] = (
+        *(made.client.phone, made.client.site_address, made.client.main_contact, made.site.address),
+        *(made.quote.user, made.quote.note, made.quote.date, made.quote.agent, made.quote.status),
+    )
+    assert set(absent) == {UNSET}
     assert "user" not in made.kinds
 
 

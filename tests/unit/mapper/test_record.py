@@ -30,7 +30,11 @@ def test_a_whole_quote_carries_head_and_lines_and_its_status_when_it_names_one()
 def test_a_status_change_touches_the_status_alone() -> None:
     before = folded((envelope(1), quote(status="draft")))
     after = fold(before, status(2), QuoteStatus(status="sent"))
-    assert (after.status, after.touched, after.changed) == ("effective", {"status"}, {"status"})
+    assert (after.status, after.touched, after.changed) == (
+        "effective",
+        frozenset({"status"}),
+        frozenset({"status"}),
+    )
     assert versions_of(after.record) == {"head": 1, "lines": 1, "status": 2}
     assert after.record.groups["lines"] is before.groups["lines"]
 
@@ -47,7 +51,7 @@ def test_an_older_revision_that_comes_late_changes_nothing() -> None:
 def test_a_late_revision_still_gives_what_no_newer_event_carried() -> None:
     record = folded((status(5), QuoteStatus(status="sent")))
     late = fold(record, envelope(4), quote(status="draft"))
-    assert (late.status, late.changed) == ("effective", {"head", "lines"})
+    assert (late.status, late.changed) == ("effective", frozenset({"head", "lines"}))
     assert versions_of(late.record) == {"head": 4, "lines": 4, "status": 5}
 
 
