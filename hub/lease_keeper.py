@@ -25,7 +25,12 @@ class Held:
     """One lease of ours. `epoch` fences writes to the store, `remaining_s` what is sent elsewhere."""
 
     def __init__(
-        self, lease: leases.Lease, *, ends_at: float, store_offset: float, clock: Callable[[], float]
+        self,
+        lease: leases.Lease,
+        *,
+        ends_at: float,
+        store_offsets: tuple[float, float],
+        clock: Callable[[], float],
     ) -> None:
         self.tenant = lease.tenant
         self.share = lease.share
@@ -34,7 +39,7 @@ class Held:
         self.inherited_spend: Spend = dict(lease.spend)
         self.lost = False
         self._ends_at = ends_at
-        self._store_offset = store_offset
+        self._store_offsets = store_offsets
         self._clock = clock
 
     @property
@@ -47,8 +52,15 @@ class Held:
         return 0.0 if self.lost else self._ends_at - self._clock()
 
     def store_now(self) -> float:
-        """The store's clock (seconds since the epoch), as the monotonic one carries it on since the lease was taken."""
-        return self._clock() + self._store_offset
+        """The store's clock (seconds since the epoch) at the earliest: what must have passed by now has passed.
+
+        The monotonic clock carries it on since the lease was taken; how long that took is the uncertainty.
+        """
+        return self._clock() + self._store_offsets[0]
+
+    def store_now_at_most(self) -> float:
+        """The store's clock at the latest: from here on is after now for everyone."""
+        return self._clock() + self._store_offsets[1]
 
     def renewed(self, ends_at: float) -> None:
         self._ends_at = ends_at
@@ -75,13 +87,15 @@ class LeaseKeeper:
         before = self._clock()
         async with self._store.write() as conn:
             lease = await leases.take(conn, tenant, share, self._owner, self._ttl_s)
+            after = self._clock()
         if lease is None:
             return None
+        # `until` is the store's clock at the statement plus the term: no further round trip is needed.
+        taken_at = lease.until - self._ttl_s
         held = Held(
             lease,
             ends_at=before + self._ttl_s,
-            # `until` is the store's clock at the statement plus the term: no further round trip is needed.
-            store_offset=lease.until - self._ttl_s - before,
+            store_offsets=(taken_at - after, taken_at - before),
             clock=self._clock,
         )
         self._held[tenant, share] = held

@@ -215,13 +215,13 @@ class Execution:
             command_id=self._work.command_id,
             operation=operation,
             epoch=self._t.held.epoch,
-            sent_at=now,
+            sent_at=self._t.held.store_now_at_most(),
             state_hash=self._command.state_hash,
         )
         before = self._row
         await self._save(tell.with_intent(before, intent))
         self._t.steps.reached("after_intent")
-        self._t.gate.writing(now + self._t.timing.send_within_s)
+        self._t.gate.writing(intent.sent_at + self._t.timing.send_within_s)
         try:
             reply = await self._t.client.post(self._spec.resource, element)
         except GateClosed:

@@ -77,7 +77,7 @@ class TenantGate:
             self._steps.reached("before_send")
             self._steps.reached_soon("sent_without_reply")
         # The last checks before the socket: a request may not outlive the lease, nor leave long after its intent.
-        if method == "POST" and self._held.store_now() > self._not_after:
+        if method == "POST" and self._held.store_now_at_most() > self._not_after:
             raise GateClosed("the write could not be sent in time; it goes on by itself")
         if self._held.remaining_s() <= timeout_s:
             raise GateClosed("the tenant's lease ends before the request could; it goes on by itself")
