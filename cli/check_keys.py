@@ -20,7 +20,6 @@ from schemas.targets import Kind, Target, our_key
 from services.halo_writer.kinds import SPECS
 from services.halo_writer.kinds.base import marks
 
-LAG_LIMIT_S = 30.0
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 4.0
 Row = dict[str, Any]
@@ -42,7 +41,7 @@ class Prover:
         findings: Findings,
         mark: str,
         *,
-        lag_limit_s: float = LAG_LIMIT_S,
+        lag_limit_s: float,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:

@@ -60,7 +60,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except CommandFailed as error:
         complain(str(error))
         return error.exit_code
-    except (BusError, KafkaError, StoreError) as error:
+    except (BusError, KafkaError, StoreError, OSError) as error:
         complain(str(error))
         return FAILED
     return OK

@@ -13,7 +13,6 @@ import typer
 
 from cli import context
 from cli.check_connection import Findings, check_connection
-from cli.check_keys import LAG_LIMIT_S, Prover
 from cli.errors import BadInput, CommandFailed
 from cli.local_gate import LocalGate
 from cli.messages import action, who
@@ -30,6 +29,7 @@ from services.ingest.gate import OPS_SHARE, ShareGate, budget_of
 
 app = typer.Typer(help="Tenants: their connection to Halo, and their rules.", no_args_is_help=True)
 
+LAG_LIMIT_S = 30.0
 _STYLES = {"ok": "✓", "warning": "!", "failed": "✗", "unknown": "?"}
 
 
@@ -84,6 +84,9 @@ def check(
 async def _check(
     settings: Settings, named: str, write_proof: bool, refresh: bool, lag_limit_s: float
 ) -> tuple[RuleSet, Findings, tuple[Proof, ...]]:
+    # The writer's kinds come with it, which no other command needs.
+    from cli.check_keys import Prover
+
     rules = await rules_of(settings, named)
     async with httpx.AsyncClient() as http, _gate(settings, rules) as gate:
         try:

@@ -1,4 +1,4 @@
-"""The ingest service, from its settings to its last answer. `python -m services.ingest.app` runs it.
+"""The ingest service, from its settings to its last answer. `hub run ingest` runs it.
 
 Main path of an event: `http.Door.take` → `producers` (whose token) → `content` (which events) → `validate` (all of
 them or none) → `log.KafkaLog.append` (acknowledged) → 202. Main path of a read: `reading.Reading` (a lane for each
@@ -8,7 +8,6 @@ tenant) → `catalogue.Reader` (one kind, whole) → `log.KafkaLog.append_seen`.
 import asyncio
 import datetime as dt
 import os
-import sys
 import time
 import uuid
 from contextlib import AsyncExitStack
@@ -16,17 +15,13 @@ from contextlib import AsyncExitStack
 import httpx
 import structlog
 
-from hub.bus.connect import KafkaError, bus_settings, security_of
-from hub.bus.errors import BusError
+from hub.bus.connect import bus_settings, security_of
 from hub.bus.producer import Publisher
 from hub.bus.topics import check_topics
 from hub.lease_keeper import LeaseKeeper
-from hub.runtime import Service, ServiceFailed, serving
+from hub.runtime import Service, ServiceFailed
 from hub.settings import Settings
 from hub.store.engine import Store
-from hub.store.errors import StoreError
-from hub.telemetry.logging import configure_logging
-from hub.telemetry.redaction import Redactor
 from hub.telemetry.server import AsgiServer
 from hub.tenants.follower import RulesFollower
 from schemas.topics import TOPICS
@@ -44,7 +39,10 @@ async def run(settings: Settings, service: Service) -> None:
     """Serves until told to stop, then answers what is under way. Raises ServiceFailed, and what a start raises."""
     at_kafka, caught_up = service.health.condition("kafka"), service.health.condition("settings")
     bus = bus_settings(settings, client_id="hub-ingest")
-    producers = ProducersFile(settings.producers_file, time.monotonic)
+    try:
+        producers = ProducersFile(settings.producers_file, time.monotonic)
+    except ProducersInvalid as error:
+        raise ServiceFailed(str(error)) from None
     await check_topics(
         settings.bootstrap_servers,
         TOPICS,
@@ -103,25 +101,3 @@ def _timing(settings: Settings) -> Timing:
 
 def _owner() -> str:
     return f"ingest-{os.uname().nodename}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-
-
-async def _serve(settings: Settings) -> None:
-    async with serving("ingest", host=settings.health_host, port=settings.health_port) as service:
-        await run(settings, service)
-
-
-def main() -> None:
-    """Runs the service until SIGTERM or SIGINT; exits 0 after draining, 1 when it could not start or go on."""
-    settings = Settings()
-    password = settings.kafka_sasl_password
-    redactor = Redactor((password.get_secret_value(),) if password is not None else ())
-    configure_logging("ingest", redactor=redactor, level=settings.log_level)
-    try:
-        asyncio.run(_serve(settings))
-    except (BusError, KafkaError, StoreError, ProducersInvalid, ServiceFailed, OSError) as error:
-        _log.error("ingest.failed", problem=str(error))
-        sys.exit(1)
-
-
-if __name__ == "__main__":
-    main()

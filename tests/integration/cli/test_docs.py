@@ -81,7 +81,7 @@ def door(desk: dict[str, str], tmp_path: Path) -> Iterator[str]:
     port, health, log = free_port(), free_port(), tmp_path / "ingest.log"
     with log.open("wb") as sink:
         process = subprocess.Popen(
-            [sys.executable, "-m", "services.ingest.app"],
+            [sys.executable, "-c", "from cli.main import main; main()", "run", "ingest"],
             env={**desk, "HUB_HTTP_PORT": str(port), "HUB_HEALTH_PORT": str(health)},
             cwd=ROOT,
             stderr=sink,

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import msgspec
 import pytest
 
 from hub.bus.connect import bus_settings
@@ -87,7 +86,7 @@ class Ingest:
         self.log = directory / "ingest.log"
         with self.log.open("ab") as sink:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "services.ingest.app"],
+                [sys.executable, "-c", "from cli.main import main; main()", "run", "ingest"],
                 cwd=ROOT,
                 env=environment,
                 stdout=sink,
@@ -284,5 +283,14 @@ async def test_the_read_share_of_the_budget_is_never_exceeded(
 def test_a_start_that_can_not_be_says_why_in_one_line(kafka: KafkaServer, tmp_path: Path) -> None:
     service = Ingest(kafka, tmp_path, bootstrap_servers="127.0.0.1:1")
     assert service.process.wait(30) == 1
-    last = msgspec.json.decode(service.log.read_text().splitlines()[-1])
-    assert (last["event"], last["level"]) == ("ingest.failed", "error")
+    log = service.log.read_text()
+    assert "127.0.0.1" in log.splitlines()[-1]
+    assert "Traceback" not in log
+
+
+def test_a_start_with_unusable_producers_says_so(kafka: KafkaServer, tmp_path: Path) -> None:
+    service = Ingest(kafka, tmp_path, producers_file=tmp_path / "none.yaml")
+    assert service.process.wait(30) == 1
+    log = service.log.read_text()
+    assert "none.yaml" in log.splitlines()[-1]
+    assert "Traceback" not in log
