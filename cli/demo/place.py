@@ -1,4 +1,4 @@
-"""Where the demo lives: a directory with its store, tenant file, producers and logs; and what its processes are told."""
+"""Where the demo lives: a directory with store, tenant file, producers and logs; and what its processes are told."""
 
 import hashlib
 import os
