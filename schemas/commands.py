@@ -42,13 +42,13 @@ class Field(OwnData, Generic[T], frozen=True, kw_only=True):
 class Named(OwnData, frozen=True, kw_only=True):
     """A thing of Halo's by the name a person sees there (or by its id), resolved by the writer.
 
-    When Halo has none of that name: `leave` drops the field with a warning, `fallback` tries `fallback` and then
-    rejects, `reject` rejects the command. `setting` is the tenant-file key to name in the message.
+    When Halo has none of that name, `fallback` is tried if it is given. When Halo has neither, `leave` drops the field
+    with a warning, `reject` rejects the command. `setting` is the tenant-file key to name in the message.
     """
 
     lookup: Lookup
     name: str | int
-    missing: Literal["leave", "fallback", "reject"] = "reject"
+    missing: Literal["leave", "reject"] = "reject"
     fallback: str | int | None = None
     setting: str | None = None
 

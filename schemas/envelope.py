@@ -17,6 +17,7 @@ import msgspec
 SPEC_VERSION = "1.0"
 CONTENT_TYPE = "application/json"
 MAX_AHEAD = dt.timedelta(minutes=5)
+_CONTROL = re.compile(r"[\x00-\x1f]")
 _TENANT = re.compile(r"^[a-z0-9][a-z0-9_-]{0,62}$")
 _SOURCE = re.compile(r"^/[A-Za-z0-9][A-Za-z0-9._:/-]{0,199}$")
 _TRACEPARENT = re.compile(r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")
@@ -152,7 +153,7 @@ def _build(values: dict[str, str], faults: list[Fault]) -> Envelope:
             if needed:
                 faults.append(Fault(name, "is missing"))
             return None
-        if any(character < " " for character in value):
+        if _CONTROL.search(value):
             faults.append(Fault(name, "has control characters"))
             return None
         if len(value) > _MAX_ATTRIBUTE:

@@ -43,18 +43,18 @@ def resolve(
 
     Of several rows with one name the lowest id is taken, with a notice.
     """
-    said = f"Halo has no {_spoken(named)} {named.name!r}"
-    hint = f"; near: {', '.join(near)}" if near else ""
     if rows:
         return Found(min(row.halo_id for row in rows), _doubled(named, rows))
-    match named.missing:
-        case "leave":
-            return Found(None, Notice(code=f"{named.lookup}.unknown", message=f"{said}; left alone{hint}"))
-        case "fallback" if fallback_rows:
-            return Found(min(row.halo_id for row in fallback_rows))
-        case _:
-            where = f"set `{named.setting}` in the tenant file, or " if named.setting else ""
-            return Unknown(f"{said}{hint}", f"{where}create the {_spoken(named)} in Halo and read it again")
+    if fallback_rows:
+        return Found(min(row.halo_id for row in fallback_rows))
+    hint = f"; near: {', '.join(near)}" if near else ""
+    said = f"Halo has no {_spoken(named)} {named.name!r}"
+    if named.fallback is not None:
+        said += f" and no {named.fallback!r}"
+    if named.missing == "leave":
+        return Found(None, Notice(code=f"{named.lookup}.unknown", message=f"{said}; left alone{hint}"))
+    where = f"set `{named.setting}` in the tenant file, or " if named.setting else ""
+    return Unknown(f"{said}{hint}", f"{where}create the {_spoken(named)} in Halo and read it again")
 
 
 def _doubled(named: Named, rows: Sequence[CatalogueRow]) -> Notice | None:

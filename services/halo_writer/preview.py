@@ -31,7 +31,7 @@ class _Spoken(Resolved, frozen=True):
         return f"<{target.kind} {target.id}>"
 
     def name(self, named: Named) -> Any:
-        fallback = f", else {named.fallback}" if named.missing == "fallback" else ""
+        fallback = f", else {named.fallback}" if named.fallback is not None else ""
         return f"<{named.lookup.replace('_', ' ')}: {named.name}{fallback}>"
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from msgspec import UNSET, UnsetType
 
 from hub.tenants.model import Agents
@@ -37,8 +35,7 @@ def _mapped(person: Person, rules: Agents) -> str | int | None:
 
 
 def _agent(name: str | int, rules: Agents) -> Field[Named]:
-    missing: Literal["fallback", "leave"] = "leave" if rules.default is None else "fallback"
-    named = Named(lookup="agent", name=name, missing=missing, fallback=rules.default, setting="agents.map")
+    named = Named(lookup="agent", name=name, missing="leave", fallback=rules.default, setting="agents.map")
     return Field(value=named)
 
 

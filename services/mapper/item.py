@@ -70,7 +70,7 @@ def _group(product: Product, scope: Scope) -> Named:
     own = _mapped_group(product, scope)
     if own is None:
         return Named(lookup="asset_group", name=default, setting=_GROUP_SETTING)
-    return Named(lookup="asset_group", name=own, missing="fallback", fallback=default, setting=_GROUP_SETTING)
+    return Named(lookup="asset_group", name=own, fallback=default, setting=_GROUP_SETTING)
 
 
 def _mapped_group(product: Product, scope: Scope) -> str | int | None:

@@ -132,7 +132,7 @@ def test_the_group_follows_category_or_item_type_beside_the_default(
     (item,) = mapped(quote(lines=lines({"name": "x"} | product)), with_rules).items
     assert item.group is not UNSET
     assert item.group.value == Named(
-        lookup="asset_group", name=group, missing="fallback", fallback="Hardware", setting="items.asset_group"
+        lookup="asset_group", name=group, fallback="Hardware", setting="items.asset_group"
     )
 
 

@@ -280,7 +280,7 @@ def test_equal_names_need_no_entry() -> None:
     named = agent(
         mapped(quote(prepared_by={"username": "jd"}), rules(agents={"default": "Desk"})).quote.agent
     )
-    assert (named.name, named.missing, named.fallback) == ("jd", "fallback", "Desk")
+    assert (named.name, named.missing, named.fallback) == ("jd", "leave", "Desk")
 
 
 @pytest.mark.feature("agent.owner.unmapped", part="mapper")
@@ -291,7 +291,7 @@ def test_an_unmapped_sales_rep_is_told_by_name_with_the_setting_and_the_quote_go
     agents = {"owner": "sales_rep"} | ({"default": default} if default else {})
     made = mapped(quote(**PEOPLE), rules(agents=agents))
     named = agent(made.quote.agent)
-    assert (named.missing, named.fallback) == (("fallback", default) if default else ("leave", None))
+    assert (named.missing, named.fallback) == ("leave", default)
     for command in (made.quote, made.opportunity):
         assert [notice.code for notice in command.notices] == ["agent.unmapped"]
         message = command.notices[0].message
