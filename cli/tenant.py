@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import datetime as dt
 import os
 import secrets
 from collections.abc import AsyncIterator
@@ -9,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Annotated
 
 import httpx
+import msgspec
 import typer
 
 from cli import context
@@ -21,6 +23,8 @@ from cli.tenant_rules import rules_of
 from halo import ConfigurationError, Gate, GateClosed
 from hub.lease_keeper import LeaseKeeper
 from hub.settings import Settings
+from hub.store import rule_sets
+from hub.store.rule_sets import RuleSetRow
 from hub.tenants.model import RuleSet
 from hub.tenants.secrets import SecretUnavailable
 from schemas.control import ConnectionTested, Proof, SyncRequested
@@ -33,9 +37,31 @@ LAG_LIMIT_S = 30.0
 _STYLES = {"ok": "✓", "warning": "!", "failed": "✗", "unknown": "?"}
 
 
-@app.callback()
-def _group() -> None:
-    """Keeps `check` a command of a group, while it is the only one."""
+@app.command()
+def show(
+    tenant: Annotated[str, typer.Argument(help="A tenant's name.")],
+    at: Annotated[
+        int | None, typer.Option(help="The revision that a command names; the newest without it.", min=1)
+    ] = None,
+) -> None:
+    """Print the rules that were accepted, as the log has them: what a command's rule revision stood for."""
+    row = context.run(_accepted(context.settings(), tenant, at))
+    if row is None:
+        raise BadInput(f"tenant {tenant!r} has no {'accepted rules' if at is None else f'revision {at}'}")
+    print_json(
+        {
+            "tenant": row.tenant,
+            "sequence": row.sequence,
+            "hash": row.hash,
+            "accepted_at": dt.datetime.fromtimestamp(row.accepted_at, dt.UTC).isoformat(),
+            "rules": msgspec.json.decode(row.text),
+        }
+    )
+
+
+async def _accepted(settings: Settings, tenant: str, at: int | None) -> RuleSetRow | None:
+    async with context.store(settings) as opened, opened.read() as conn:
+        return await (rule_sets.latest(conn, tenant) if at is None else rule_sets.at(conn, tenant, at))
 
 
 @app.command()

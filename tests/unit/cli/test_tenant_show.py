@@ -1,0 +1,47 @@
+"""The rules behind a command's rule revision can be printed, also after they were replaced."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from cli.main import run
+from hub.store import rule_sets
+from hub.store.engine import Store
+from hub.store.rule_sets import RuleSetRow
+
+
+@pytest.fixture
+def two_revisions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = f"sqlite+aiosqlite:///{tmp_path / 'store.db'}"
+    monkeypatch.setenv("HUB_STORE_URL", url)
+
+    async def fill() -> None:
+        store = await Store.open(url)
+        await store.migrate()
+        async with store.write() as conn:
+            for sequence, currency in ((1, "GBP"), (2, "USD")):
+                text = json.dumps({"tenant": "acme", "currency": currency})
+                row = RuleSetRow(tenant="acme", sequence=sequence, hash=f"h{sequence}", text=text, accepted_at=0.0)
+                await rule_sets.put(conn, row)
+        await store.close()
+
+    asyncio.run(fill())
+
+
+@pytest.mark.usefixtures("two_revisions")
+@pytest.mark.parametrize(("arguments", "currency"), [([], "USD"), (["--at", "1"], "GBP")])
+def test_the_newest_revision_is_shown_or_the_one_asked_for(
+    arguments: list[str], currency: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["tenant", "show", "acme", *arguments]) == 0
+    assert json.loads(capsys.readouterr().out)["rules"]["currency"] == currency
+
+
+@pytest.mark.usefixtures("two_revisions")
+def test_a_revision_that_never_was_is_bad_input(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["tenant", "show", "acme", "--at", "9"]) == 2
+    assert "no revision 9" in capsys.readouterr().err
