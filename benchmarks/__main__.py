@@ -31,15 +31,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     figures: list[Figure] = []
     started = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="hub-bench-") as temporary:
-        root = given.keep or Path(temporary)
-        for line in given.line or sorted(LINES):
-            print(f"line {line}: measuring", file=sys.stderr, flush=True)
-            directory = root / f"line-{line}"
-            directory.mkdir(parents=True)
-            figures += LINES[line](directory, quick=given.quick)
-    print(f"{machine()}; {'quick run, ' if given.quick else ''}{time.monotonic() - started:.0f} s\n")
-    print(table(figures))
+    try:
+        with tempfile.TemporaryDirectory(prefix="hub-bench-") as temporary:
+            root = given.keep or Path(temporary)
+            for line in given.line or sorted(LINES):
+                print(f"line {line}: measuring", file=sys.stderr, flush=True)
+                directory = root / f"line-{line}"
+                directory.mkdir(parents=True)
+                figures += LINES[line](directory, quick=given.quick)
+    finally:
+        # What was measured before a line failed stays worth reading.
+        took = f"{'quick run, ' if given.quick else ''}{time.monotonic() - started:.0f} s"
+        print(f"{machine()}; {took}\n\n{table(figures)}", flush=True)
     return 0
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from aiokafka import AIOKafkaConsumer, OffsetAndMetadata, TopicPartition
 
 from benchmarks.quotes import Event
+from hub.bus.positions import committed_and_end
 from hub.bus.producer import Publisher
 from hub.bus.records import Outgoing
 from hub.bus.settings import BusSettings
@@ -48,15 +49,19 @@ class KafkaLog:
     async def count(self, topic: str) -> int:
         return sum((await self.ends(topic)).values())
 
-    async def quiet(self, topic: str, for_s: float = 1.0) -> int:
-        """The number of the topic's records, once none has been added for a while."""
-        seen, since = -1, time.perf_counter()
-        while time.perf_counter() - since < for_s:
-            count = await self.count(topic)
-            if count != seen:
-                seen, since = count, time.perf_counter()
-            await asyncio.sleep(0.1)
-        return seen
+    async def finished(self, group: str, topic: str, patience_s: float = 300.0) -> None:
+        """Return when the group has finished and committed everything that the topic has."""
+        settings = BusSettings(bootstrap_servers=self._bootstrap, client_id="benchmark", group=group)
+        deadline = time.perf_counter() + patience_s
+        while True:
+            committed, ends = await committed_and_end(settings, [topic])
+            if all((committed[at] or 0) == end for at, end in ends.items()):
+                return
+            if time.perf_counter() > deadline:
+                raise TimeoutError(
+                    f"{group} has not finished {topic} in {patience_s:.0f} s: {committed}, {ends}"
+                )
+            await asyncio.sleep(0.2)
 
     async def begin_at(self, group: str, positions: Mapping[TopicPartition, int]) -> None:
         """Commit these positions for a group that has no member."""

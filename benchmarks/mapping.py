@@ -27,6 +27,7 @@ from benchmarks.quotes import Event
 from benchmarks.report import Figure
 from benchmarks.stack import hub_on_real_parts
 from schemas.topics import COMMANDS, QUOTES
+from services.mapper.app import GROUP
 from tests.support.hub import ROOT, Hub, Process
 
 LINE = 5
@@ -147,7 +148,7 @@ async def _publish_quotes(log: KafkaLog, names: Sequence[tuple[str, str]]) -> No
     for start in range(0, len(names), _CHUNK):
         chunk = names[start : start + _CHUNK]
         await log.publish([quotes.known(name, tenant=tenant) for name, tenant in chunk])
-    await log.quiet(COMMANDS)
+    await log.finished(GROUP, QUOTES)
 
 
 async def _mapped(log: KafkaLog, mapper: Process, changes: Sequence[Event]) -> Spent:
@@ -163,8 +164,9 @@ async def _mapped(log: KafkaLog, mapper: Process, changes: Sequence[Event]) -> S
             raise RuntimeError(f"the mapper did not carry it through:\n{mapper.log.read_text()[-2000:]}")
         await asyncio.sleep(_LOOK_EVERY_S)
     wall_s = time.perf_counter() - started
-    # Saving the last batch comes after its commands, and belongs to it.
-    more = await log.quiet(COMMANDS) - before - len(changes)
+    # The last batch's records are saved after its commands, and belong to it.
+    await log.finished(GROUP, QUOTES)
+    more = await log.count(COMMANDS) - before - len(changes)
     if more:
         raise RuntimeError(f"{more} commands more than events: this is no measure of one command each")
     return Spent(len(changes), _cpu_s(pid) - cpu_s, wall_s)
