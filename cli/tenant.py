@@ -27,9 +27,10 @@ from hub.store import rule_sets
 from hub.store.rule_sets import RuleSetRow
 from hub.tenants.model import RuleSet
 from hub.tenants.secrets import SecretUnavailable
+from hub.tenants.shares import OPS_SHARE
 from schemas.control import ConnectionTested, Proof, SyncRequested
 from services.ingest.connection import client_of
-from services.ingest.gate import OPS_SHARE, ShareGate, budget_of
+from services.ingest.gate import ShareGate, budget_of
 
 app = typer.Typer(help="Tenants: their connection to Halo, and their rules.", no_args_is_help=True)
 

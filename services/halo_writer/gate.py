@@ -8,7 +8,6 @@ from halo import Budget, GateClosed
 from hub.lease_keeper import Held, LeaseKeeper
 from hub.steps import Steps
 
-WRITE_SHARE = 0.7
 _GRANT = 20
 _MARGIN_S = 0.25
 
@@ -88,8 +87,3 @@ class TenantGate:
     def blocked_until(self) -> float:
         """When requests are allowed again after a 429; -inf when they are."""
         return self._budget.blocked_until if math.isfinite(self._budget.blocked_until) else -math.inf
-
-
-def write_budget(requests: int, window_s: float) -> Budget:
-    """The writer's share of a tenant's budget; at least one request, however small the whole is."""
-    return Budget(max(1, int(requests * WRITE_SHARE)), window_s)

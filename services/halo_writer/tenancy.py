@@ -12,7 +12,8 @@ from hub.steps import Steps
 from hub.tenants.model import RuleSet
 from hub.tenants.scopes import scopes_of
 from hub.tenants.secrets import resolve
-from services.halo_writer.gate import TenantGate, write_budget
+from hub.tenants.shares import WRITE_SHARE, allowance
+from services.halo_writer.gate import TenantGate
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,7 @@ class Tenancy:
 
     def gate(self, keeper: LeaseKeeper, held: Held, steps: Steps) -> TenantGate:
         """The say over each request under this lease."""
-        budget: Budget = write_budget(self.rules.halo.budget.requests, self.rules.halo.budget.window)
-        return TenantGate(keeper, held, budget, steps)
+        return TenantGate(keeper, held, Budget(*allowance(self.rules, WRITE_SHARE)), steps)
 
     def client(self, gate: TenantGate) -> HaloClient:
         """A client of this tenant's Halo. Raises SecretUnavailable, halo.ConfigurationError."""

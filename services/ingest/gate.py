@@ -10,23 +10,15 @@ from collections.abc import Awaitable, Callable
 from halo import Budget, GateClosed
 from hub.lease_keeper import Held, LeaseKeeper
 from hub.tenants.model import RuleSet
+from hub.tenants.shares import allowance
 
-READ_SHARE = 0.2
-OPS_SHARE = 0.1
 _GRANT = 5
 _LONGEST_NAP_S = 2.0
-_SLACK_S = 10.0
 
 
 def budget_of(rules: RuleSet, share: float) -> Budget:
-    """A share of the tenant's budget; at least one request, however small the whole is.
-
-    A request may reach Halo later than it was counted, so the window is a little longer than Halo's.
-    """
-    whole = rules.halo.budget
-    slack_s = min(_SLACK_S, whole.window / 10)
-    bucket_s = min(10.0, whole.window / 10)
-    return Budget(max(1, int(whole.requests * share)), whole.window + slack_s, bucket_s)
+    """A share of the tenant's budget, for the holder of that share's lease."""
+    return Budget(*allowance(rules, share))
 
 
 class ShareGate:

@@ -22,10 +22,11 @@ from hub.telemetry.health import Progress
 from hub.tenants.follower import RulesFollower
 from hub.tenants.model import RuleSet
 from hub.tenants.secrets import SecretUnavailable
+from hub.tenants.shares import READ_SHARE
 from schemas.control import CatalogueKind
 from services.ingest.catalogue import KINDS, RECORD_KINDS, HaloLog, LookupMissing, Reader, ReadUnstable
 from services.ingest.connection import client_of
-from services.ingest.gate import READ_SHARE, ShareGate, budget_of
+from services.ingest.gate import ShareGate, budget_of
 from services.ingest.halo_rows import RowUnreadable
 from services.ingest.http import LogUnavailable
 from services.ingest.schedule import Schedule
