@@ -5,7 +5,8 @@
 Groups, idempotent producers and commits work on it. Nothing is durable: records are in memory, a partition
 keeps its last 5 MB, and all of it is gone when the process ends. It makes a topic when one is first asked
 for, with four partitions. Run one member per group on it: of two that join at once, one may be refused and has
-to start again.
+to start again. It gathers a group's members for three seconds: with a session timeout that is not longer, none ever
+gets in.
 """
 
 import argparse
