@@ -20,15 +20,12 @@ Invariants:
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
-from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import ConsumerStoppedError, KafkaError
-from faststream import AckPolicy
-from faststream.kafka import KafkaBroker, KafkaMessage
+from faststream.kafka import KafkaBroker
 
 from hub.bus.commits import Committer
 from hub.bus.delivery import Delivery, Intake
@@ -36,15 +33,15 @@ from hub.bus.errors import BatchLost, BusError, HandlerFailed, PollFailed
 from hub.bus.health import ConsumerHealth, Phase
 from hub.bus.positions import PositionStore, check_start
 from hub.bus.prefix import Prefixes
-from hub.bus.records import Partition, Record
+from hub.bus.records import Partition
 from hub.bus.salvage import salvage
 from hub.bus.settings import BusSettings, client_options
+from hub.bus.subscription import TICK_MS, subscribe, to_record
 
 Handler = Callable[[Sequence[Delivery]], Awaitable[None]]
 PartitionsHook = Callable[[frozenset[Partition]], Awaitable[None]]
 _Polled = dict[TopicPartition, list[ConsumerRecord[bytes, bytes]]]
 
-_TICK_MS = 500
 _IDLE_S = 0.05
 _SETTLE_CHECK_S = 0.02
 
@@ -98,7 +95,7 @@ class Consumer:
         self._poll_error: str | None = None
         self._start_checked = position_store is None
         self.failure: BusError | None = None
-        self._subscriber = _subscribe(broker, settings, self._topics, self._on_batch, _Listener(self))
+        self._subscriber = subscribe(broker, settings, self._topics, self._on_batch, _Listener(self))
 
     async def check_start(self) -> None:
         """Return when the group may start; call it before the broker starts, if there is a position store.
@@ -253,7 +250,7 @@ class Consumer:
     async def _take(self, max_records: int) -> _Polled:
         assert self._getmany is not None
         try:
-            polled = await self._getmany(timeout_ms=_TICK_MS, max_records=max_records)
+            polled = await self._getmany(timeout_ms=TICK_MS, max_records=max_records)
         except UnicodeDecodeError:
             return await self._salvaged()
         except KafkaError as error:
@@ -368,56 +365,3 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         await self._consumer.assigned(frozenset(Partition(*partition) for partition in assigned))
-
-
-def to_record(raw: ConsumerRecord[bytes, bytes]) -> Record:
-    """Return the hub's form of a record, headers as they came."""
-    return Record(raw.topic, raw.partition, raw.offset, raw.timestamp, raw.key, raw.value, tuple(raw.headers))
-
-
-async def safe_parser(
-    message: tuple[ConsumerRecord[bytes, bytes], ...],
-    original: Callable[[Any], Awaitable[KafkaMessage]],
-) -> KafkaMessage:
-    """Parse a batch without showing FastStream its headers, which it would decode or drop the batch over."""
-    parsed = await original((replace(message[0], headers=()),))
-    parsed.raw_message = message
-    parsed.body = [record.value or b"" for record in message]
-    return parsed
-
-
-async def raw_decoder(message: KafkaMessage) -> Any:
-    """Decode nothing: FastStream would take any value that looks like JSON for JSON."""
-    return message.raw_message
-
-
-def _subscribe(
-    broker: KafkaBroker,
-    settings: BusSettings,
-    topics: Sequence[str],
-    on_batch: Callable[[Any], Awaitable[None]],
-    listener: ConsumerRebalanceListener,
-) -> Any:
-    # aiokafka keeps the sticky assignor's memory on its class: members in one process would share it.
-    sticky = type("OwnStickyAssignor", (StickyPartitionAssignor,), {})
-    subscriber = broker.subscriber(
-        *topics,
-        batch=True,
-        group_id=settings.group,
-        ack_policy=AckPolicy.MANUAL,
-        parser=safe_parser,
-        decoder=raw_decoder,
-        listener=listener,
-        no_reply=True,
-        auto_offset_reset="earliest",
-        isolation_level="read_committed",
-        partition_assignment_strategy=(sticky,),
-        session_timeout_ms=settings.session_timeout_ms,
-        heartbeat_interval_ms=max(100, settings.session_timeout_ms // 5),
-        rebalance_timeout_ms=settings.rebalance_timeout_ms,
-        max_poll_interval_ms=settings.max_poll_interval_ms,
-        max_records=settings.max_batch_records,
-        batch_timeout_ms=_TICK_MS,
-    )
-    subscriber(on_batch)
-    return subscriber

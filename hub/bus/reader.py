@@ -15,11 +15,11 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from faststream.security import BaseSecurity
 
-from hub.bus.consumer import to_record
 from hub.bus.errors import TopicMissing
 from hub.bus.records import Record
 from hub.bus.salvage import salvage
 from hub.bus.settings import client_options
+from hub.bus.subscription import to_record
 from hub.bus.topics import partition_counts
 
 KeyFilter = Callable[[bytes | None], bool]

@@ -157,7 +157,7 @@ async def test_a_batch_that_the_framework_drops_fails_liveness_and_is_not_commit
     async def broken(message):
         raise ValueError("decoder broke")
 
-    monkeypatch.setattr("hub.bus.consumer.raw_decoder", broken)
+    monkeypatch.setattr("hub.bus.subscription.raw_decoder", broken)
     got = Collector()
     async with member(settings, [topic], got) as consumer:
         await eventually(lambda: isinstance(consumer.failure, BatchLost))
@@ -309,7 +309,7 @@ async def test_a_batch_overtaken_by_a_rebalance_on_its_way_to_the_handler_commit
                 delivery.done()
 
     with monkeypatch.context() as patched:
-        patched.setattr("hub.bus.consumer.raw_decoder", slow_decoder)
+        patched.setattr("hub.bus.subscription.raw_decoder", slow_decoder)
         async with member(settings, [topic], finish_the_first_batch_only) as first:
             await under_way.wait()
             async with member(settings, [topic], Collector(finish=False)) as second:
