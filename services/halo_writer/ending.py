@@ -131,8 +131,13 @@ def published(stored: Stored) -> Outgoing:
     return Outgoing(OUTCOMES, envelope.tenant.encode(), stored.value, headers_of(envelope))
 
 
-def superseded_message(target: Target, older: Superseded, by: str, now: float) -> Outgoing:
-    """The end of a command whose successor has settled."""
+def superseded_messages(work: Work, now: float) -> list[Outgoing]:
+    """The ends of the commands that this one took the place of, told whenever it ends, also by a repeat."""
+    target, by = work.command.target, work.command_id
+    return [_superseded_message(target, older, by, now) for older in work.superseded]
+
+
+def _superseded_message(target: Target, older: Superseded, by: str, now: float) -> Outgoing:
     outcome = Outcome(
         command_id=older.command_id,
         command_type=older.command_type,

@@ -322,7 +322,7 @@ class Execution:
     async def _repeat(self) -> Ended:
         assert self._row.last_outcome is not None
         stored = tell.from_row(self._row.last_outcome)
-        await tell_again(self._t.store, self._work, stored)
+        await tell_again(self._t.store, self._work, stored, self._now())
         return Ended("repeat", tell.halo_id_of(stored))
 
     async def _alarm(self, halo_ids: tuple[int, ...], why: str) -> None:

@@ -278,6 +278,7 @@ class Lane:
                 left.append(work)
                 continue
             settled.append((work, _ended(decision, row)))
+            messages += tell.superseded_messages(work, now)
             if isinstance(decision, Repeat):
                 assert row.last_outcome is not None
                 messages.append(tell.published(tell.from_row(row.last_outcome)))
@@ -291,9 +292,6 @@ class Lane:
             )
             stored = tell.stored_outcome(tell.outcome_of(work, ending), work.envelope.correlationid, now)
             messages.append(tell.published(stored))
-            messages += [
-                tell.superseded_message(target, older, work.command_id, now) for older in work.superseded
-            ]
             state = tell.next_state(row, work.command, ending, stored, generation=generation)
             if state is not None:
                 states.append((state, row.version))

@@ -54,8 +54,7 @@ async def settle(
     `record` is Halo's record as it answered, for the catalogue.
     """
     target, now = work.command.target, held.store_now()
-    messages = [tell.published(stored)]
-    messages += [tell.superseded_message(target, older, work.command_id, now) for older in work.superseded]
+    messages = [tell.published(stored), *tell.superseded_messages(work, now)]
     if ending.status == "rejected":
         messages.append(tell.rejected_command(work, ending, now))
     async with store.write() as conn:
@@ -68,13 +67,13 @@ async def settle(
         await into_outbox(conn, target.tenant, messages)
 
 
-async def tell_again(store: Store, work: Work, stored: Stored) -> None:
+async def tell_again(store: Store, work: Work, stored: Stored, now: float) -> None:
     """Publish the outcome of a command that settled before, byte for byte."""
     tenant = work.command.target.tenant
     async with store.write() as conn:
         if work.row is not None:
             await pending.remove(conn, tenant, "writer", work.row_key)
-        await into_outbox(conn, tenant, [tell.published(stored)])
+        await into_outbox(conn, tenant, [tell.published(stored), *tell.superseded_messages(work, now)])
 
 
 async def alarm(store: Store, message: Outgoing, tenant: str) -> None:
