@@ -192,11 +192,11 @@ quotes: {{statuses: {{sent: Sent}}}}
 
     async def crash(self, step: str, *commands: Command, times: int = 1) -> None:
         """Deliver to a lane that ends at a step of its main path, as a killed process would."""
-        services_steps = CrashAt(step, times)
-        async with self.lane(owner="crashed", steps=services_steps) as lane:
+        armed = CrashAt(step, times)
+        async with self.lane(owner="crashed", steps=armed) as lane:
             for command in commands:
                 lane.submit(work_of(command))
-            await eventually(lambda: services_steps.left == 0)
+            await eventually(lambda: armed.left <= 0)
 
     async def _submit(self, lane: Lane, commands: Sequence[Command], timeout_s: float) -> None:
         left = len(commands)

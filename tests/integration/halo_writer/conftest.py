@@ -29,8 +29,11 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def writer_store_url(empty_store: Path, tmp_path: Path) -> str:
-    """A migrated store; a test that wants PostgreSQL overrides it by a parameter of its own."""
+def writer_store_url(request: pytest.FixtureRequest, empty_store: Path, tmp_path: Path) -> str:
+    """A store of the test's own, on SQLite unless its parameter says "postgres"."""
+    if getattr(request, "param", "sqlite") == "postgres":
+        url: str = request.getfixturevalue("postgres").create_database()
+        return url
     shutil.copy(empty_store, tmp_path / "store.db")
     return f"sqlite+aiosqlite:///{tmp_path / 'store.db'}"
 

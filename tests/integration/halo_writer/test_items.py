@@ -87,7 +87,7 @@ async def test_a_group_that_halo_lacks_rejects_the_item_and_creates_neither(benc
 async def test_a_group_that_halo_does_not_offer_for_items_is_no_group_and_the_default_is_taken(
     bench: Bench,
 ) -> None:
-    group = Named(lookup="asset_group", name="Servers", missing="fallback", fallback="Hardware")
+    group = Named(lookup="asset_group", name="Servers", fallback="Hardware")
     item = bench.tool.item("SH-1U", "Rack Shelf", group=group)
     await bench.settle(item)
     assert bench.row("Item", name="Rack Shelf")["assetgroup_id"] == 1
@@ -95,7 +95,7 @@ async def test_a_group_that_halo_does_not_offer_for_items_is_no_group_and_the_de
 
 @pytest.mark.feature("item.group.never_create", part="writer")
 async def test_without_a_group_and_without_a_default_the_item_is_rejected(bench: Bench) -> None:
-    group = Named(lookup="asset_group", name="Servers", missing="fallback", fallback="Network Equipment")
+    group = Named(lookup="asset_group", name="Servers", fallback="Network Equipment")
     item = bench.tool.item("SH-1U", "Rack Shelf", group=group)
     await bench.settle(item)
     assert bench.outcome(item).status == "rejected"
