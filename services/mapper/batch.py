@@ -111,15 +111,15 @@ class Batch:
         record, effective = folded.record, rules.rules.for_source(event.key.source)
         if effective.quotes is None:
             return "switched_off"
+        basis = basis_of(event.envelope, event.record.topic, versions_of(record), rules.sequence, rules.hash)
         try:
             state = self._cache.get(record, rules.hash, lambda: desired(record, effective))
+            if isinstance(state, Waiting):
+                self.waiting[event.key] = event
+                return "waiting"
+            made = commands(state, record, effective, basis, folded.touched)
         except MappingRejected as error:
             return _refuse(event, "mapping.rejected", error.faults)
-        if isinstance(state, Waiting):
-            self.waiting[event.key] = event
-            return "waiting"
-        basis = basis_of(event.envelope, event.record.topic, versions_of(record), rules.sequence, rules.hash)
-        made = commands(state, record, effective, basis, folded.touched)
         messages = [command_message(command, event.envelope) for command in made]
         fault = self._too_large(made, messages)
         if fault is not None:

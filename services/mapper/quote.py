@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from hub.store.records import Record
 from hub.tenants.model import RuleSet
 from hub.tenants.names import folded
-from schemas.commands import Basis, Command, Field, Named, UpsertOpportunity, UpsertQuote
+from schemas.commands import Basis, Command, Field, Named, UpsertQuote
 from schemas.identity import content_hash, group_hashes, state_hash_of
 from schemas.quotes import QuoteStatus
 from services.mapper.agents import owner_of
@@ -43,10 +43,13 @@ class Waiting(msgspec.Struct, frozen=True):
 
 
 class Desired(msgspec.Struct, frozen=True):
-    """What a quote's head and lines come to under one rule set. `hashes` are those of the quote's own groups."""
+    """What a quote's head and lines come to under one rule set. `hashes` are those of the quote's own groups.
 
-    embedded: tuple[Command, ...]
-    opportunity: UpsertOpportunity
+    What the quote embeds is mapped from the head and the lines only where it is wanted: a status wants none of it.
+    """
+
+    head: QuoteHead
+    lines: QuoteLines
     quote: UpsertQuote
     hashes: dict[str, str]
 
@@ -64,28 +67,25 @@ def map_quote(
 
 
 def desired(record: Record, rules: RuleSet) -> Desired | Waiting:
-    """Everything that follows from the head and the lines. Raises MappingRejected with every fault."""
+    """The quote's own state, status aside. Raises MappingRejected with every fault."""
     head_group, lines_group = record.groups.get("head"), record.groups.get("lines")
     if head_group is None or lines_group is None:
         return Waiting()
-    scope = Scope(tenant=record.tenant, source=record.source, rules=rules)
+    scope = _scope(record, rules)
     head = HEAD_DECODER.decode(head_group.data)
     lines = LINES_DECODER.decode(lines_group.data)
-    embedded: list[Command] = [ensure_client(head, scope), ensure_site(head.customer, scope)]
-    if head.contact is not None:
-        embedded.append(ensure_user(head.contact, head.customer, scope))
-    embedded += ensure_items(lines.lines, scope)
-    opportunity = opportunity_of(record.id, head, scope)
     quote = _quote(record.id, head, lines, scope)
-    if scope.faults:
-        raise MappingRejected(tuple(sorted(set(scope.faults))))
-    return Desired(tuple(embedded), opportunity, quote, group_hashes(quote))
+    _raise_faults(scope)
+    return Desired(head, lines, quote, group_hashes(quote))
 
 
 def commands(
     state: Desired, record: Record, rules: RuleSet, basis: Basis, touched: AbstractSet[GroupName]
 ) -> tuple[Command, ...]:
-    """The commands of one event: the desired state with the present status, in its order and for its basis."""
+    """The commands of one event: the desired state with the present status, in its order and for its basis.
+
+    Raises MappingRejected with every fault of what the quote embeds.
+    """
     seq = seq_of(record, basis.rule_sequence)
     status = _status(record, rules)
     hashes = state.hashes
@@ -94,8 +94,33 @@ def commands(
     quote = replace(state.quote, basis=basis, seq=seq, status=status, state_hash=state_hash_of(hashes))
     if not touched & {"head", "lines"}:
         return (quote,)
-    opportunity = replace(state.opportunity, basis=basis, seq=seq)
-    return (*(replace(command, basis=basis) for command in state.embedded), opportunity, quote)
+    scope = _scope(record, rules)
+    embedded = _embedded(state, scope)
+    opportunity = opportunity_of(record.id, state.head, scope)
+    _raise_faults(scope)
+    return (
+        *(replace(command, basis=basis) for command in embedded),
+        replace(opportunity, basis=basis, seq=seq),
+        quote,
+    )
+
+
+def _scope(record: Record, rules: RuleSet) -> Scope:
+    return Scope(tenant=record.tenant, source=record.source, rules=rules)
+
+
+def _raise_faults(scope: Scope) -> None:
+    if scope.faults:
+        raise MappingRejected(tuple(sorted(set(scope.faults))))
+
+
+def _embedded(state: Desired, scope: Scope) -> list[Command]:
+    """What the quote refers to, in the order in which Halo needs it."""
+    head, lines = state.head, state.lines
+    embedded: list[Command] = [ensure_client(head, scope), ensure_site(head.customer, scope)]
+    if head.contact is not None:
+        embedded.append(ensure_user(head.contact, head.customer, scope))
+    return [*embedded, *ensure_items(lines.lines, scope)]
 
 
 def _quote(quote_id: str, head: QuoteHead, lines: QuoteLines, scope: Scope) -> UpsertQuote:
