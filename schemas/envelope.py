@@ -30,13 +30,16 @@ class Fault(msgspec.Struct, frozen=True, order=True, forbid_unknown_fields=True)
     at: str
     problem: str
 
+    def __str__(self) -> str:
+        return f"{self.at}: {self.problem}" if self.at else self.problem
+
 
 class EnvelopeInvalid(Exception):
     """The attributes don't make a CloudEvent of ours; `faults` lists all that is wrong."""
 
     def __init__(self, faults: Iterable[Fault]) -> None:
         self.faults = tuple(faults)
-        super().__init__("; ".join(f"{fault.at}: {fault.problem}" for fault in self.faults))
+        super().__init__("; ".join(map(str, self.faults)))
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

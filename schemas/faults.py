@@ -11,6 +11,7 @@ import msgspec
 
 from schemas import documents
 from schemas.envelope import Fault
+from schemas.quotes import unsaid_faults
 from schemas.registry import SOURCE_TYPES, decode
 
 MAX_FAULTS = 100
@@ -25,7 +26,7 @@ class DataInvalid(Exception):
     def __init__(self, reason: str, faults: tuple[Fault, ...]) -> None:
         self.reason = reason
         self.faults = faults
-        super().__init__("; ".join(f"{fault.at}: {fault.problem}" for fault in faults))
+        super().__init__("; ".join(map(str, faults)))
 
 
 def decode_source(event_type: str, value: bytes) -> Any:
@@ -68,10 +69,11 @@ def _faults(event_type: str, value: bytes, first: msgspec.ValidationError) -> tu
         Fault(error.json_path.removeprefix("$").removeprefix("."), error.message[:500])
         for error in _validator(event_type).iter_errors(instance)
     }
-    # Rules that a schema can't say (a line's id is unique) are only in the Structs, which name the first.
+    found |= {Fault(at, problem) for at, problem in unsaid_faults(instance)}
     problem, _, path = str(first).partition(" - at `")
     told = Fault(path.rstrip("`").removeprefix("$").removeprefix("."), problem)
-    if not any(fault.at == told.at for fault in found):
+    # A rule about the document as a whole has been told above, at its proper place.
+    if not found or (told.at and not any(fault.at == told.at for fault in found)):
         found.add(told)
     return tuple(sorted(found)[:MAX_FAULTS])
 

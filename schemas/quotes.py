@@ -7,8 +7,9 @@ the document's currency; unit prices are before discount and without tax.
 from __future__ import annotations
 
 import datetime as dt
-from decimal import Decimal
-from typing import Annotated, Literal
+from collections.abc import Iterator
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
@@ -162,3 +163,37 @@ class QuoteStatus(SourceData, frozen=True, kw_only=True):
 
 
 QuoteEventType = Literal["quote.published.v1", "quote.updated.v1", "quote.status_changed.v1"]
+
+
+def unsaid_faults(document: Any) -> Iterator[tuple[str, str]]:
+    """What is wrong with a quote's JSON that its JSON Schema can't say, as (path, problem); any JSON is taken.
+
+    The Structs hold the same rules, but stop at the first.
+    """
+    if not isinstance(document, dict):
+        return
+    yield from _discount_faults("discount", document.get("discount"))
+    lines = document.get("lines")
+    seen: set[str] = set()
+    for place, line in enumerate(lines if isinstance(lines, list) else ()):
+        if not isinstance(line, dict):
+            continue
+        line_id = line.get("id")
+        if isinstance(line_id, str) and line_id in seen:
+            yield f"lines[{place}].id", f"another line has the id {line_id!r} too"
+        elif isinstance(line_id, str):
+            seen.add(line_id)
+        yield from _discount_faults(f"lines[{place}].discount", line.get("discount"))
+
+
+def _discount_faults(at: str, discount: Any) -> Iterator[tuple[str, str]]:
+    if not isinstance(discount, dict):
+        return
+    percent, amount = discount.get("percent"), discount.get("amount")
+    if (percent is None) == (amount is None):
+        yield at, "a discount has exactly one of `percent` and `amount`"
+    try:
+        if percent is not None and not 0 <= Decimal(str(percent)) <= 100:
+            yield f"{at}.percent", "is not between 0 and 100"
+    except InvalidOperation:
+        return

@@ -104,9 +104,9 @@ async def run(settings: Settings, service: Service) -> None:
         )
         await commands.check_start()
         await feeds.check_start()
-        await broker.start()
         service.watch(GROUP, commands.health)
         service.watch(FEEDS_GROUP, feeds.health)
+        await broker.start()
         service.run(writer.sweep(), "sweep")
         if steps.armed == "after_commit":
             service.run(_after_commit(commands, steps), "steps")

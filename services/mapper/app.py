@@ -91,8 +91,8 @@ async def run(settings: Settings, service: Service) -> None:
             on_failure=service.failed,
         )
         await events.check_start()
-        await broker.start()
         service.watch(GROUP, events.health)
+        await broker.start()
         _log.info("mapper.started", **settings.summary())
         await service.until_stopped()
         _log.info("mapper.draining")

@@ -70,7 +70,7 @@ def refused(
     record: Record, envelope: Envelope | None, reason: str, faults: tuple[Fault, ...], fix: str | None = None
 ) -> Refused:
     """The dead letter of a record, with its faults."""
-    said = "; ".join(f"{fault.at}: {fault.problem}" for fault in faults[:MAX_FAULTS_SAID])
+    said = "; ".join(map(str, faults[:MAX_FAULTS_SAID]))
     if len(faults) > MAX_FAULTS_SAID:
         said = f"{said}; and {len(faults) - MAX_FAULTS_SAID} more"
     letter = of_record(record, "mapper", reason, said, envelope=envelope, faults=faults, fix=fix)

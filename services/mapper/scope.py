@@ -27,7 +27,7 @@ class MappingRejected(Exception):
 
     def __init__(self, faults: tuple[Fault, ...]) -> None:
         self.faults = faults
-        super().__init__("; ".join(f"{fault.at}: {fault.problem}" for fault in faults))
+        super().__init__("; ".join(map(str, faults)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -210,3 +210,22 @@ def _absent(kind: inspect.Type, data: Any, path: str) -> Iterator[str]:
 
 def test_the_golden_directory_holds_nothing_else() -> None:
     assert {path.suffix for path in Path(documents.GOLDEN).iterdir()} == {".json"}
+
+
+@pytest.mark.feature("hub.contract", part="mapper")
+def test_rules_that_a_schema_cannot_say_are_told_with_the_others() -> None:
+    line = {"id": "1", "product": {"name": "n"}, "quantity": 1, "price": 1}
+    document = {
+        "title": "",
+        "customer": {"name": "c"},
+        "discount": {"percent": 1, "amount": 1},
+        "lines": [line, line | {"discount": {"percent": 101}}],
+    }
+    with pytest.raises(DataInvalid) as refused:
+        decode_source("quote.published.v1", json.dumps(document).encode())
+    assert [fault.at for fault in refused.value.faults] == [
+        "discount",
+        "lines[1].discount.percent",
+        "lines[1].id",
+        "title",
+    ]
