@@ -85,7 +85,8 @@ class Execution:
                 return await self._ask(decision)
             case planned.Create():
                 return await self._create()
-            case planned.Update(halo_id, groups):
+            case planned.Update(halo_id, groups, duplicates):
+                await self._alarm_if_doubled(halo_id, duplicates)
                 return await self._update(halo_id, groups)
             case planned.Wait(reason, not_before, waits_for):
                 again = self._now() + self._t.timing.dependency_s
@@ -110,8 +111,7 @@ class Execution:
                 return await self._applied_as("unchanged", self._row.halo_id, self._row.answered_hash)
             case planned.Settle(halo_id, result, duplicates, notices):
                 self._notices += notices
-                if duplicates:
-                    await self._alarm((halo_id, *duplicates), "a look-up by our key found several records")
+                await self._alarm_if_doubled(halo_id, duplicates)
                 return await self._applied_as(result, halo_id, self._answered_hash())
             case planned.Reject(code, message):
                 return await self._reject(code, message)
@@ -324,6 +324,10 @@ class Execution:
         stored = tell.from_row(self._row.last_outcome)
         await tell_again(self._t.store, self._work, stored, self._now())
         return Ended("repeat", tell.halo_id_of(stored))
+
+    async def _alarm_if_doubled(self, halo_id: int, duplicates: tuple[int, ...]) -> None:
+        if duplicates:
+            await self._alarm((halo_id, *duplicates), "a look-up by our key found several records")
 
     async def _alarm(self, halo_ids: tuple[int, ...], why: str) -> None:
         target = self._command.target

@@ -126,10 +126,14 @@ class Create(msgspec.Struct, frozen=True):
 
 
 class Update(msgspec.Struct, frozen=True):
-    """Write an intent, then update the record with the fields of these groups."""
+    """Write an intent, then update the record with the fields of these groups.
+
+    `duplicates` are other records that carry our key too: someone must look at them.
+    """
 
     halo_id: int
     groups: tuple[str, ...]
+    duplicates: tuple[int, ...] = ()
 
 
 class Settle(msgspec.Struct, frozen=True):
@@ -287,7 +291,7 @@ def _compared(
         return Reject("halo.gone", f"the record {halo_id} was deleted in Halo")
     if read.equal or command.ensure:
         return Settle(halo_id, result, duplicates=duplicates)
-    return Update(halo_id, tuple(group_hashes(command)))
+    return Update(halo_id, tuple(group_hashes(command)), duplicates)
 
 
 def _remaining(found: ByOurKey, known: Known) -> tuple[int, ...]:
