@@ -25,6 +25,7 @@ class TenantGate:
         self._budget = budget
         self._steps = steps
         self._writing = False
+        self._written_down = True
         self._not_after = math.inf
         budget.restore({float(start): count for start, count in held.inherited_spend.items()})
 
@@ -48,12 +49,15 @@ class TenantGate:
         """
         now = self._held.store_now()
         missing = requests - self._budget.granted(now)
-        if missing <= 0:
+        if missing <= 0 and self._written_down:
             return now
-        if self._budget.reserve(now, max(missing, _GRANT)) < missing and self._budget.granted(now) < 1:
-            return max(self._budget.next_free_at(now), now + _MARGIN_S)
+        if missing > 0:
+            self._written_down = False
+            if self._budget.reserve(now, max(missing, _GRANT)) < missing and self._budget.granted(now) < 1:
+                return max(self._budget.next_free_at(now), now + _MARGIN_S)
         if not await self._keeper.save_spend(self._held, self.spend()):
             raise GateClosed("the tenant's lease is held by another process; it goes on there")
+        self._written_down = True
         return now
 
     def writing(self, not_after: float) -> None:
@@ -67,7 +71,7 @@ class TenantGate:
     async def admit(self, method: str, path: str, timeout_s: float) -> None:
         if self._held.remaining_s() <= timeout_s:
             await self._keeper.renew_all()
-        if not self._budget.spend_granted(self._held.store_now()):
+        if not self._written_down or not self._budget.spend_granted(self._held.store_now()):
             at = await self.ready_at()
             if at > self._held.store_now() or not self._budget.spend_granted(self._held.store_now()):
                 raise GateClosed("the tenant's request budget is used up; it goes on by itself")
