@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from hub.store.engine import Store
+from tests.contract.halo_fields import RESOURCES, faults
 from tests.integration.halo_writer.bench import Bench, MakeBench, template
 from tests.sandbox.server import CLIENT_SECRET, Sandbox, SandboxProcess, start_sandbox
 
@@ -65,9 +66,16 @@ async def make_bench(
             return bench
 
         yield make
+    posted = [line for line in sandbox.requests(method="POST") if line["path"].strip("/") in RESOURCES]
+    strange = [fault for line in posted for element in line["body"] for fault in of_element(line, element)]
     sandbox.forget()
     sandbox.close()
     await store.close()
+    assert strange == []
+
+
+def of_element(line: dict[str, Any], element: dict[str, Any]) -> list[str]:
+    return faults(line["path"].strip("/"), element)
 
 
 @pytest.fixture

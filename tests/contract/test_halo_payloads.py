@@ -1,0 +1,206 @@
+"""What the writer sends has only fields that Halo's API has, with the types that it has there."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from halo import wire
+from schemas.commands import Command, Field, MainContact, Named, SiteAddress
+from schemas.identity import group_hashes
+from schemas.targets import KINDS, Kind, TargetState
+from services.halo_writer.kinds import SPECS
+from services.halo_writer.kinds.base import (
+    Resolved,
+    Row,
+    element_to_create,
+    element_to_update,
+    references,
+    with_unowned,
+)
+from tests.contract.halo_fields import ADDRESS, QUOTATION_LINE, RESOURCES, faults
+from tests.unit.halo_writer.build import Tool, always, changed
+
+TOOL = Tool()
+REGION = Named(lookup="region", name="Kent", missing="leave")
+MONTHLY = Named(lookup="billing_period", name="Monthly")
+AGENT = Named(lookup="agent", name="Alex", missing="leave")
+SPELLED_OUT = SiteAddress(
+    line1="1", line2="2", line3="3", line4="4", postcode="P", region=REGION, country="GB"
+)
+CONTACT = MainContact(name="Nina Park", email="n@x.example", phone="1", title="COO")
+
+
+def everything() -> dict[Kind, Command]:
+    """A command of each kind that owns every field that its kind has."""
+    line = TOOL.line(
+        cost=Decimal("1.10"),
+        tax=Decimal("0.20"),
+        description="D",
+        recurring=True,
+        billing_period=MONTHLY,
+        supplier=Named(lookup="supplier", name="Northgate"),
+    )
+    return {
+        "client": TOOL.client(
+            site_name="Dock", address=SPELLED_OUT, contact=CONTACT, phone=always("1"), website=always("w")
+        ),
+        "site": TOOL.site(name="Dock", address=SPELLED_OUT, phone=always("1")),
+        "user": TOOL.user(
+            first_name=always("N"), last_name=always("P"), phone=always("1"), title=always("COO")
+        ),
+        "item": TOOL.item(
+            recurring=True, period="Monthly", description=always("D"), part_number=always("SH-1U")
+        ),
+        "opportunity": TOOL.opportunity(
+            person="p-1",
+            agent=AGENT,
+            status=always(Named(lookup="status", name="Qualified")),
+            value=always(Decimal("12.5")),
+        ),
+        "quote": TOOL.quote(
+            person="p-1",
+            agent=AGENT,
+            lines=[line],
+            date=always(dt.date(2026, 3, 2)),
+            expiry_date=always(dt.date(2026, 4, 1)),
+            currency=always(Named(lookup="currency", name="GBP")),
+            note=always("N"),
+            net="1",
+            tax="2",
+        ),
+    }
+
+
+def resolved(command: Command) -> Resolved:
+    """Every reference has an id of its own."""
+    found = list(dict.fromkeys(references(command)))
+    ids = {reference: place + 10 for place, reference in enumerate(found)}
+    return Resolved(
+        targets={r: n for r, n in ids.items() if not isinstance(r, Named)},
+        names={r: n for r, n in ids.items() if isinstance(r, Named)},
+    )
+
+
+def row_of(command: Command) -> TargetState:
+    return TargetState(target=command.target)
+
+
+def created(command: Command) -> Row:
+    spec = SPECS[command.target.kind]
+    return element_to_create(spec, command, resolved(command), row_of(command))
+
+
+def updated(command: Command, row: TargetState | None = None) -> Row:
+    spec = SPECS[command.target.kind]
+    groups = group_hashes(command)
+    return element_to_update(spec, command, resolved(command), row or row_of(command), 7, groups)
+
+
+def all_always(command: Command) -> Command:
+    """The same command, with every field owned for good."""
+    fields = {
+        name: msgspec.structs.replace(value, write="always")
+        for name in command.state_fields()
+        if isinstance(value := getattr(command, name), Field)
+    }
+    return changed(command, ensure=False, seq=(1, 1), **fields)
+
+
+def as_halo_reads_it(element: Row) -> Row:
+    """Over the wire and back: what arrives has JSON's types."""
+    decoded: Row = wire.decode(wire.encode(element))
+    return decoded
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_creates_a_record_fits_halos_api(kind: Kind) -> None:
+    element = as_halo_reads_it(created(everything()[kind]))
+    assert faults(SPECS[kind].resource.name, element) == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_updates_a_record_fits_halos_api_and_names_the_record_by_its_id(kind: Kind) -> None:
+    element = as_halo_reads_it(updated(all_always(everything()[kind])))
+    assert element["id"] == 7
+    assert len(element) > 1
+    assert faults(SPECS[kind].resource.name, element) == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_table_holds_what_is_sent_and_nothing_else(kind: Kind) -> None:
+    name = SPECS[kind].resource.name
+    sent = created(everything()[kind]).keys() | {"id"}
+    assert sent == RESOURCES[name].keys()
+
+
+def test_the_tables_of_lines_and_addresses_hold_what_is_sent_and_nothing_else() -> None:
+    quote = everything()["quote"]
+    (new,) = created(quote)["lines"]
+    row = msgspec.structs.replace(row_of(quote), children={"line:l1": 5})
+    (known,) = updated(quote, row)["lines"]
+    assert new.keys() | known.keys() == QUOTATION_LINE.keys()
+    site = all_always(everything()["site"])
+    kept = with_unowned(SPECS["site"], updated(site), {"delivery_address": {"id": 3, "site_name": "x"}})
+    assert kept["delivery_address"].keys() == ADDRESS.keys()
+
+
+@pytest.mark.parametrize(
+    ("resource", "element", "at"),
+    [
+        ("Client", {"nmae": "x"}, "Client.nmae"),
+        ("Client", {"name": 5}, "Client.name"),
+        ("Quotation", {"status": "2"}, "Quotation.status"),
+        ("Quotation", {"status": True}, "Quotation.status"),
+        ("Quotation", {"ticket_id": 2.0}, "Quotation.ticket_id"),
+        ("Quotation", {"date": "2026-03-02"}, "Quotation.date"),
+        ("Quotation", {"date": "2026-03-02T00:00:00Z"}, "Quotation.date"),
+        ("Quotation", {"lines": [{"quantity": 1}, {"quantity": "1"}]}, "Quotation.lines[1].quantity"),
+        ("Quotation", {"lines": [{"qty": 1}]}, "Quotation.lines[0].qty"),
+        ("Site", {"delivery_address": {"line5": "x"}}, "Site.delivery_address.line5"),
+        ("Item", {"isrecurringitem": 1}, "Item.isrecurringitem"),
+        ("Item", {"new_external_link": {"third_party_id": 1}}, "Item.new_external_link.third_party_id"),
+    ],
+)
+def test_a_field_that_halo_lacks_or_types_otherwise_is_found(resource: str, element: Row, at: str) -> None:
+    (fault,) = faults(resource, element)
+    assert fault.startswith(at)
+
+
+AMOUNTS = st.decimals(min_value=0, max_value=10**6, places=4, allow_nan=False)
+TEXTS = st.text(min_size=1, max_size=40)
+
+
+@given(
+    lines=st.lists(st.tuples(TEXTS, AMOUNTS, AMOUNTS, st.none() | AMOUNTS, st.booleans()), max_size=6),
+    title=TEXTS,
+    status=st.none() | TEXTS,
+    known=st.integers(0, 6),
+)
+@settings(max_examples=100, deadline=None, derandomize=True)
+def test_any_quote_fits_halos_api(
+    lines: Sequence[tuple[str, Decimal, Decimal, Decimal | None, bool]],
+    title: str,
+    status: str | None,
+    known: int,
+) -> None:
+    sold = [
+        TOOL.line(f"l{place}", name=name, quantity=quantity, price=price, tax=tax, recurring=recurring)
+        for place, (name, quantity, price, tax, recurring) in enumerate(lines)
+    ]
+    quote = TOOL.quote(title=title, status=status, lines=sold)
+    row = msgspec.structs.replace(
+        row_of(quote), children={f"line:l{place}": 100 + place for place in range(known)}
+    )
+    for element in (created(quote), updated(quote, row)):
+        read: dict[str, Any] = as_halo_reads_it(element)
+        assert faults("Quotation", read) == []
+        assert [line["name"] for line in read["lines"]] == [line.name for line in sold]
+        assert [line["price"] for line in read["lines"]] == [line.price for line in sold]
