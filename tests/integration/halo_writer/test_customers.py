@@ -7,6 +7,7 @@ from msgspec import UNSET
 
 from schemas.commands import MainContact, Named, SiteAddress
 from schemas.targets import our_key
+from schemas.topics import CONTROL
 from tests.integration.halo_writer.bench import Bench, MakeBench
 from tests.support.eventually import eventually
 from tests.unit.halo_writer.build import always, by, changed
@@ -85,6 +86,10 @@ async def test_two_clients_of_one_name_are_a_persons_decision_and_nothing_is_wri
     assert "900, 901" in (client.note or "")
     assert waiting[commands[-1].target.key].reason == "dependency", "the quote waits with its customer"
     assert bench.outcomes(commands[0]) == []
+    ((envelope, asked),) = bench.messages(CONTROL)
+    assert envelope.type == "decision.requested.v1"
+    assert (asked.target, asked.question) == (commands[0].target, "match.several")
+    assert "900, 901" in asked.message
 
 
 @pytest.mark.feature("org.create", part="writer")
