@@ -182,12 +182,12 @@ quotes: {{statuses: {{sent: Sent}}}}
     async def deliver(self, *commands: Command, timeout_s: float = 15.0) -> None:
         """Hand the commands to a new lane; returns when each has settled or waits in the store."""
         async with self.lane() as lane:
-            await self._submit(lane, commands, timeout_s)
+            await self.submit(lane, commands, timeout_s)
 
     async def settle(self, *commands: Command, timeout_s: float = 15.0) -> None:
         """As `deliver`, and then until nothing waits any more."""
         async with self.lane() as lane:
-            await self._submit(lane, commands, timeout_s)
+            await self.submit(lane, commands, timeout_s)
             await self.until_nothing_waits(timeout_s)
 
     async def crash(self, step: str, *commands: Command, times: int = 1) -> None:
@@ -198,7 +198,8 @@ quotes: {{statuses: {{sent: Sent}}}}
                 lane.submit(work_of(command))
             await eventually(lambda: armed.left <= 0)
 
-    async def _submit(self, lane: Lane, commands: Sequence[Command], timeout_s: float) -> None:
+    async def submit(self, lane: Lane, commands: Sequence[Command], timeout_s: float) -> None:
+        """Hand commands to a running lane; returns when each has settled or waits in the store."""
         left = len(commands)
         done = asyncio.Event()
 

@@ -15,95 +15,27 @@ from typing import Literal
 
 import msgspec
 
-from schemas.commands import Command, Field, Named
+from schemas.commands import Command
 from schemas.identity import id_of
 from schemas.targets import Intent, TargetState
 from services.halo_writer import ending as tell
 from services.halo_writer import plan as planned
 from services.halo_writer.ending import Ending, next_state, stored_outcome
 from services.halo_writer.plan import ByOurKey, Known, ReadBack
-from tests.unit.halo_writer.build import Tool, changed, work_of
-
-SEND_WITHIN_S = 2.0
-REACH_S = 8.0
-"""How long after it left a request may still be applied, and what it made be missing from searches."""
-SETTLE_S = SEND_WITHIN_S + REACH_S
-LAG_S = 4.0
-TICK_S = 3.0
-Plan = Callable[..., planned.Decision]
-Action = tuple[str, Callable[[], None]]
-Record = dict[str, str]
-
-
-@dataclass(frozen=True)
-class Rules:
-    """The protocol's rules; a test switches one off to see that the world then breaks."""
-
-    plan: Plan = planned.plan
-    settle_s: float = SETTLE_S
-    saves_are_conditional: bool = True
-    sends_are_fenced: bool = True
-    sends_are_timely: bool = True
-    row_before_offset: bool = True
-    intents_before_writes: bool = True
-    an_open_write_hides_the_state: bool = True
-
-
-@dataclass
-class Flight:
-    """A request that left: what it writes, and until when Halo may still apply it."""
-
-    operation: Literal["create", "update"]
-    writes: Record
-    halo_id: int | None
-    sent_at: float
-    writer: int
-    number: int
-
-
-@dataclass
-class Stored:
-    """What Halo holds, and from when a search shows it."""
-
-    values: Record
-    visible_at: float
-
-
-@dataclass
-class Writer:
-    """One process: what it is about to do, gone with a crash."""
-
-    doing: Literal["idle", "plan", "write", "send", "wait", "settle", "withdraw", "park", "commit"] = "idle"
-    command: int = 0
-    row: TargetState | None = None
-    before: TargetState | None = None
-    known: Known = field(default_factory=Known)
-    epoch: int = 0
-    offset: int = 0
-    not_before: float = 0.0
-    flight: int = 0
-    decision: planned.Create | planned.Update | None = None
-    end: tuple[TargetState | None, int | None] | None = None
-
-
-def commands(states: list[tuple[str, str]]) -> list[Command]:
-    """One command for each state, in the order of their seq."""
-    made: list[Command] = []
-    for place, (title, status) in enumerate(states):
-        command = Tool().quote(seq=(place + 1, 1), title=title, lines=[])
-        named = Named(lookup="quote_status", name=status)
-        made.append(changed(command, status=Field(value=named)))
-    return made
-
-
-def state_of(command: Command) -> Record:
-    """The command's desired state, by group, as Halo keeps it."""
-    title, status = command.title.value, command.status.value.name  # type: ignore[attr-defined]
-    return {"head": title, "status": status, "lines": ""}
-
-
-class Broken(AssertionError):
-    """The world did what the protocol excludes; the message tells the way there."""
+from tests.unit.halo_writer.build import work_of
+from tests.unit.halo_writer.protocol_parts import (
+    LAG_S,
+    REACH_S,
+    SEND_WITHIN_S,
+    TICK_S,
+    Action,
+    Broken,
+    Flight,
+    Rules,
+    Stored,
+    Writer,
+    state_of,
+)
 
 
 @dataclass
@@ -111,7 +43,7 @@ class World:
     """The log, the store, Halo and two writers."""
 
     log: list[Command]
-    rules: Rules = Rules()
+    rules: Rules = field(default_factory=Rules)
     now: float = 1000.0
     published: int = 1
     offset: int = 0
@@ -175,21 +107,15 @@ class World:
         return idle and not self.flights and self.pending is None and self.offset == len(self.log)
 
     def _check_end(self) -> None:
-        newest = self.log[-1]
-        row = self.row
-        problems = [
-            text
-            for text, wrong in (
-                ("no record", len(self.records) != 1),
-                ("an open intent", row is None or row.intent is not None),
-                ("an older seq", row is None or row.seq != newest.seq),
-                (
-                    f"Halo holds {[r.values for r in self.records.values()]}, not {state_of(newest)}",
-                    any(record.values != state_of(newest) for record in self.records.values()),
-                ),
-            )
-            if wrong
-        ]
+        newest, row = self.log[-1], self.row
+        held = [record.values for record in self.records.values()]
+        checks = {
+            "no record": len(held) != 1,
+            "an open intent": row is None or row.intent is not None,
+            "an older seq": row is None or row.seq != newest.seq,
+            f"Halo holds {held}, not {state_of(newest)}": held != [state_of(newest)],
+        }
+        problems = [text for text, wrong in checks.items() if wrong]
         if problems:
             raise Broken(f"{'; '.join(problems)}: {' > '.join(self.history)}")
 
