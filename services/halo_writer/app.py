@@ -113,7 +113,8 @@ async def run(settings: Settings, service: Service) -> None:
         await service.until_stopped()
         _log.info("writer.draining")
         await writer.stop()
-        await commands.drain()
+        # Lanes that have stopped finish nothing more: what is done is committed, the rest comes again.
+        await commands.drain(timeout_s=0)
         await feeds.drain()
         await broker.stop()
 

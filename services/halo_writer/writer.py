@@ -51,11 +51,14 @@ class Writer:
         self._lanes: dict[str, tuple[Lane, asyncio.Task[None]]] = {}
         self._tenancies: dict[str, Tenancy] = {}
         self._with_backlog: set[str] = set()
+        self._stopping = False
 
     # The main path ----------------------------------------------------------------------------------------
 
     async def take(self, batch: Sequence[Delivery]) -> None:
-        """Hand each command to its tenant's lane."""
+        """Hand each command to its tenant's lane; while stopping they are left for the next owner."""
+        if self._stopping:
+            return
         self._s.steps.reached("after_poll")
         for delivery in batch:
             record = delivery.record
@@ -121,6 +124,8 @@ class Writer:
         await self._stop([t for t in self._lanes if partition_of(t.encode(), self._partitions) in gone])
 
     async def stop(self) -> None:
+        """Stop every lane and take nothing more; each finishes the command in hand."""
+        self._stopping = True
         await self._stop(list(self._lanes))
 
     async def _stop(self, tenants: Sequence[str]) -> None:

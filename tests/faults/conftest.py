@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from hub.bus.positions import committed_and_end
 from hub.bus.producer import Publisher
 from hub.bus.records import Outgoing
 from hub.bus.settings import BusSettings
@@ -17,7 +18,7 @@ from schemas.control import ConnectionTested, Proof
 from schemas.envelope import Envelope, headers_of
 from schemas.registry import encode
 from schemas.targets import KINDS
-from schemas.topics import CONTROL, TOPICS
+from schemas.topics import COMMANDS, CONTROL, TOPICS
 from tests.support.hub import Hub, eventually, quote_event, running_hub
 from tests.support.kafka import KafkaServer
 from tests.support.postgres import PostgresServer
@@ -68,6 +69,13 @@ async def _publish(bootstrap: str, record: Outgoing) -> None:
     await publisher.start()
     await publisher.publish([record])
     await publisher.stop()
+
+
+def all_commands_ended(hub: Hub) -> bool:
+    """Whether the writer's group has committed every command: each has settled, or waits in the store."""
+    settings = BusSettings(bootstrap_servers=hub.bootstrap, client_id="test", group="hub-writer")
+    committed, ends = asyncio.run(committed_and_end(settings, [COMMANDS]))
+    return all((committed[partition] or 0) == end for partition, end in ends.items())
 
 
 def quotes_titled(hub: Hub, *titles: str) -> list[dict[str, object]]:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from hub.steps import STEPS
-from tests.faults.conftest import quotes_titled
+from tests.faults.conftest import all_commands_ended, quotes_titled
 from tests.support.hub import SETTLE_S, Hub, eventually, quote_event
 
 pytestmark = pytest.mark.timeout(180)
@@ -54,6 +54,7 @@ def one_quote(hub: Hub, quote: str, *titles: str, lines: int, status: int) -> di
         return found[0] if found and found[0]["status"] == status and len(_lines(found[0])) == lines else None
 
     found: dict[str, Any] = eventually(newest, _PATIENCE_S, what=f"{quote} in its newest state")
+    eventually(lambda: all_commands_ended(hub), _PATIENCE_S, what="every command at its end")
     eventually(lambda: _settled(hub), _PATIENCE_S, what="nothing under way")
     assert len(quotes_titled(hub, *titles)) == 1, "the quote is in Halo more than once"
     opportunities = [row for row in hub.sandbox.state("Opportunities") if row["summary"] in titles]
