@@ -3,7 +3,7 @@
 Invariants:
 
 * INV-6  Per target only the newest command by `seq` runs; an older one ends `superseded` when that one settles.
-* INV-7  An `ensure` never replaces a command with a `seq`, nor the reverse: both run, the ensure first.
+* INV-7  An `ensure` never replaces a command that has a `seq` among those that may run; the ensure runs first.
 * Phases order dependencies: a client before its site, its user, its opportunity and its quote.
 """
 

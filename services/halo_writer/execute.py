@@ -103,7 +103,13 @@ class Execution:
     ) -> Ended:
         match decision:
             case planned.Superseded():
-                return await self._end(Ending(status="superseded", halo_id=self._row.halo_id))
+                return await self._end(
+                    Ending(
+                        status="superseded",
+                        halo_id=self._row.halo_id,
+                        superseded_by=self._row.last_command_id,
+                    )
+                )
             case planned.Repeat():
                 return await self._repeat()
             case planned.Unchanged():

@@ -284,7 +284,7 @@ class Lane:
                 messages.append(tell.published(tell.from_row(row.last_outcome)))
                 continue
             ending = (
-                Ending(status="superseded", halo_id=row.halo_id)
+                Ending(status="superseded", halo_id=row.halo_id, superseded_by=row.last_command_id)
                 if isinstance(decision, Superseded)
                 else Ending(
                     status="applied", result="unchanged", halo_id=row.halo_id, answered_hash=row.answered_hash

@@ -64,7 +64,7 @@ async def resolve_references(conn: AsyncConnection, command: Command, fields: It
 
 
 async def _name(conn: AsyncConnection, target: Target, named: Named) -> Found | NeedsCatalogue | Unknown:
-    usable_only = named.lookup == "asset_group"
+    usable_only = named.lookup in ("asset_group", "agent")
 
     async def rows_of(name: str | int) -> Sequence[catalogue.Row]:
         return await catalogue.by_name(
