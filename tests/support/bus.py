@@ -16,10 +16,11 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c
 
 from hub.bus.broker import make_broker
-from hub.bus.consumer import Consumer
+from hub.bus.consumer import Consumer, Handler
 from hub.bus.delivery import Delivery
 from hub.bus.settings import BusSettings
 from hub.bus.topics import create_topics
+from tests.support.eventually import eventually
 
 _CRC_AT = 17
 _CRC_FROM = 21
@@ -77,7 +78,7 @@ class Collector:
 async def member(
     settings: BusSettings,
     topics: Sequence[str],
-    handler: Any,
+    handler: Handler,
     *,
     drain: bool = True,
     check_start: bool = False,
@@ -185,3 +186,10 @@ async def committed(settings: BusSettings, topic: str, partition: int = 0) -> in
         return offset
     finally:
         await reader.stop()
+
+
+async def until_committed(settings: BusSettings, topic: str, offset: int) -> None:
+    async def reached() -> bool:
+        return await committed(settings, topic) == offset
+
+    await eventually(reached)

@@ -5,12 +5,15 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from hub.bus.embedded import NOTICE, start_embedded
 from hub.bus.producer import Publisher
-from hub.bus.reader import follow, read_range
+from hub.bus.reader import Feed, follow, read_range
 from hub.bus.records import Outgoing
 from hub.bus.topics import check_topics
 from tests.support.bus import Collector, Spec, bus_settings, committed, kill_a_member, member
@@ -27,20 +30,20 @@ time.sleep(60)
 
 
 @pytest.fixture(scope="module")
-def bootstrap():
+def bootstrap() -> Iterator[str]:
     process, servers = start_embedded()
     yield servers
     process.terminate()
     assert process.wait(10) == 0
 
 
-async def test_topics_are_made_by_checking_them(bootstrap):
+async def test_topics_are_made_by_checking_them(bootstrap: str) -> None:
     assert await check_topics(bootstrap, [Spec("made.by.asking", 12)], any_partition_count=True) == {
         "made.by.asking": 4
     }
 
 
-async def test_a_group_takes_over_from_a_killed_member_and_commits(bootstrap):
+async def test_a_group_takes_over_from_a_killed_member_and_commits(bootstrap: str) -> None:
     settings, topic = bus_settings(bootstrap), "embedded.group"
     await check_topics(bootstrap, [Spec(topic)], any_partition_count=True)
     publisher = Publisher(settings)
@@ -50,12 +53,12 @@ async def test_a_group_takes_over_from_a_killed_member_and_commits(bootstrap):
     assert sorted(await kill_a_member(settings, topic, 200)) == sorted(sent)
     got = Collector()
     async with member(settings, [topic], got):
-        await eventually(lambda: sorted(got.values) == sorted(sent), timeout_s=20)
+        await eventually(lambda: Counter(got.values) == Counter(sent), timeout_s=20)
     assert sum([await committed(settings, topic, number) or 0 for number in range(4)]) == 200
     await publisher.stop()
 
 
-async def test_a_range_and_a_feed_read_it(bootstrap):
+async def test_a_range_and_a_feed_read_it(bootstrap: str) -> None:
     topic = "embedded.read"
     await check_topics(bootstrap, [Spec(topic)], any_partition_count=True)
     publisher = Publisher(bus_settings(bootstrap))
@@ -65,9 +68,9 @@ async def test_a_range_and_a_feed_read_it(bootstrap):
     read = [record async for record in read_range(bootstrap, topic)]
     assert [record.value for record in read] == [b"1", None]
     assert abs(read[0].timestamp_ms - time.time() * 1000) < 60_000
-    seen = []
+    seen: list[bytes | None] = []
 
-    async def take(feed):
+    async def take(feed: Feed) -> None:
         async for record in feed:
             seen.append(record.value)  # noqa: PERF401 - the feed never ends
 
@@ -79,7 +82,7 @@ async def test_a_range_and_a_feed_read_it(bootstrap):
         await asyncio.wait([task])
 
 
-def test_the_command_says_that_nothing_is_durable_and_ends_on_sigterm(tmp_path):
+def test_the_command_says_that_nothing_is_durable_and_ends_on_sigterm(tmp_path: Path) -> None:
     ready = tmp_path / "ready"
     process = subprocess.Popen(
         [sys.executable, "-m", "hub.bus.embedded", "--ready-file", str(ready)],
@@ -97,7 +100,7 @@ def test_the_command_says_that_nothing_is_durable_and_ends_on_sigterm(tmp_path):
     assert "lost when it stops" in NOTICE
 
 
-def test_the_child_ends_when_its_parent_is_killed():
+def test_the_child_ends_when_its_parent_is_killed() -> None:
     parent = subprocess.Popen(
         [sys.executable, "-c", START_AND_WAIT],
         stdout=subprocess.PIPE,

@@ -1,6 +1,7 @@
 """A publish is over when Kafka has every record, and a refused one spoils nothing after it."""
 
 import asyncio
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -13,12 +14,7 @@ from tests.support.kafka import KafkaServer
 
 
 @pytest.fixture
-def bootstrap(kafka):
-    return kafka.bootstrap
-
-
-@pytest.fixture
-async def publisher(bootstrap):
+async def publisher(bootstrap: str) -> AsyncIterator[Publisher]:
     publisher = Publisher(bus_settings(bootstrap))
     await publisher.start()
     yield publisher
@@ -26,7 +22,7 @@ async def publisher(bootstrap):
 
 
 @pytest.fixture(scope="module")
-def own_kafka(tmp_path_factory):
+def own_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
     """A broker that the test may kill."""
     server = KafkaServer(tmp_path_factory.mktemp("kafka"))
     server.start()
@@ -34,11 +30,13 @@ def own_kafka(tmp_path_factory):
     server.stop()
 
 
-async def values(bootstrap, topic):
+async def values(bootstrap: str, topic: str) -> list[bytes | None]:
     return [record.value async for record in read_range(bootstrap, topic)]
 
 
-async def test_what_was_published_is_there_in_order_with_headers_and_tombstones(bootstrap, publisher):
+async def test_what_was_published_is_there_in_order_with_headers_and_tombstones(
+    bootstrap: str, publisher: Publisher
+) -> None:
     topic = await make_topic(bootstrap)
     records = [
         Outgoing(topic, b"k", b"1", (("a", b"\xff"), ("a", b"2"), ("ü", b""))),
@@ -50,32 +48,38 @@ async def test_what_was_published_is_there_in_order_with_headers_and_tombstones(
     assert [(r.key, r.value, r.headers) for r in read] == [(r.key, r.value, r.headers) for r in records]
 
 
-async def test_many_batches_of_many_partitions_keep_each_keys_order(bootstrap, publisher):
+async def test_many_batches_of_many_partitions_keep_each_keys_order(
+    bootstrap: str, publisher: Publisher
+) -> None:
     topics = [await make_topic(bootstrap, 3), await make_topic(bootstrap, 2)]
     body = b"." * 2_000
     records = [Outgoing(topics[n % 2], b"key %d" % (n % 7), b"%06d" % n + body) for n in range(1_200)]
     await asyncio.gather(publisher.publish(records[:1_000]), publisher.publish([]))
     await publisher.publish(records[1_000:])
     for topic in topics:
-        by_key = {}
+        by_key: dict[bytes | None, list[bytes | None]] = {}
         async for record in read_range(bootstrap, topic):
             by_key.setdefault(record.key, []).append(record.value)
-        expected = {}
-        for record in records:
-            if record.topic == topic:
-                expected.setdefault(record.key, []).append(record.value)
+        expected: dict[bytes | None, list[bytes | None]] = {}
+        for sent in records:
+            if sent.topic == topic:
+                expected.setdefault(sent.key, []).append(sent.value)
         assert by_key == expected
     assert publisher.unacknowledged == 0
 
 
-async def test_a_record_over_the_hubs_limit_is_refused_before_anything_is_sent(bootstrap, publisher):
+async def test_a_record_over_the_hubs_limit_is_refused_before_anything_is_sent(
+    bootstrap: str, publisher: Publisher
+) -> None:
     topic = await make_topic(bootstrap)
     with pytest.raises(RecordTooLarge):
         await publisher.publish([Outgoing(topic, b"k", b"fine"), Outgoing(topic, b"k", b"x" * 3_000_000)])
     assert await values(bootstrap, topic) == []
 
 
-async def test_a_record_over_the_topics_limit_spoils_nothing_that_comes_after(bootstrap, publisher):
+async def test_a_record_over_the_topics_limit_spoils_nothing_that_comes_after(
+    bootstrap: str, publisher: Publisher
+) -> None:
     """An idempotent aiokafka producer would answer OutOfOrderSequenceNumber for ever after."""
     topic = await make_topic(bootstrap, max_record_bytes=100_000)
     await publisher.publish([Outgoing(topic, b"k", b"before")])
@@ -86,14 +90,16 @@ async def test_a_record_over_the_topics_limit_spoils_nothing_that_comes_after(bo
     assert await values(bootstrap, topic) == [b"before", b"after 0", b"after 1", b"after 2"]
 
 
-async def test_a_record_that_kafka_cannot_carry_is_refused_before_anything_is_sent(bootstrap, publisher):
+async def test_a_record_that_kafka_cannot_carry_is_refused_before_anything_is_sent(
+    bootstrap: str, publisher: Publisher
+) -> None:
     topic = await make_topic(bootstrap)
     with pytest.raises(RecordInvalid):
         await publisher.publish([Outgoing(topic, b"k", b"fine"), Outgoing(topic, None, None)])
     assert await values(bootstrap, topic) == []
 
 
-async def test_an_unknown_topic_fails_and_is_not_made(bootstrap):
+async def test_an_unknown_topic_fails_and_is_not_made(bootstrap: str) -> None:
     publisher = Publisher(bus_settings(bootstrap, publish_timeout_s=1.0))
     await publisher.start()
     with pytest.raises(PublishFailed, match="publish all of them again"):
@@ -102,7 +108,9 @@ async def test_an_unknown_topic_fails_and_is_not_made(bootstrap):
     await publisher.stop()
 
 
-async def test_a_publish_fails_in_time_while_kafka_is_away_and_works_again_after(own_kafka):
+async def test_a_publish_fails_in_time_while_kafka_is_away_and_works_again_after(
+    own_kafka: KafkaServer,
+) -> None:
     """The restarted broker has the same data and port; the same publisher goes on."""
     server = own_kafka
     topic = await make_topic(server.bootstrap)
@@ -122,7 +130,7 @@ async def test_a_publish_fails_in_time_while_kafka_is_away_and_works_again_after
         await publisher.stop()
 
 
-async def publish_until_it_works(publisher, record):
+async def publish_until_it_works(publisher: Publisher, record: Outgoing) -> None:
     for _ in range(20):
         try:
             await publisher.publish([record])
@@ -133,7 +141,7 @@ async def publish_until_it_works(publisher, record):
     pytest.fail("never worked again")
 
 
-async def test_stopping_while_kafka_is_away_ends(own_kafka):
+async def test_stopping_while_kafka_is_away_ends(own_kafka: KafkaServer) -> None:
     server = own_kafka
     await asyncio.to_thread(server.start)
     topic = await make_topic(server.bootstrap)

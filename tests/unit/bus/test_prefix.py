@@ -20,7 +20,7 @@ from hub.bus.records import Partition
 PARTITIONS = [Partition("t", 0), Partition("t", 1)]
 
 
-def test_position_follows_the_contiguous_prefix_only():
+def test_position_follows_the_contiguous_prefix_only() -> None:
     prefix = PartitionPrefix()
     prefix.added([5, 6, 7], now=1.0)
     assert prefix.done(6)
@@ -31,7 +31,7 @@ def test_position_follows_the_contiguous_prefix_only():
     assert prefix.commit_position() is None
 
 
-def test_gaps_in_offsets_do_not_hold_the_prefix_back():
+def test_gaps_in_offsets_do_not_hold_the_prefix_back() -> None:
     prefix = PartitionPrefix()
     prefix.added([3, 10, 11], now=1.0)
     prefix.done(3)
@@ -41,13 +41,13 @@ def test_gaps_in_offsets_do_not_hold_the_prefix_back():
     assert prefix.commit_position() == 12
 
 
-def test_done_twice_or_unknown_counts_once():
+def test_done_twice_or_unknown_counts_once() -> None:
     prefix = PartitionPrefix()
     prefix.added([1], now=0.0)
     assert [prefix.done(1), prefix.done(1), prefix.done(2)] == [True, False, False]
 
 
-def test_offsets_that_do_not_rise_are_refused():
+def test_offsets_that_do_not_rise_are_refused() -> None:
     prefix = PartitionPrefix()
     prefix.added([1, 2], now=0.0)
     assert not prefix.follows(2)
@@ -55,7 +55,7 @@ def test_offsets_that_do_not_rise_are_refused():
         prefix.added([2], now=0.0)
 
 
-def test_age_is_that_of_the_oldest_unfinished_record():
+def test_age_is_that_of_the_oldest_unfinished_record() -> None:
     prefix = PartitionPrefix()
     prefix.added([1, 2], now=1.0)
     prefix.added([3], now=2.0)
@@ -155,7 +155,7 @@ class GroupMember(RuleBasedStateMachine):
 
 
 @pytest.mark.invariant("INV-8")
-def test_no_interleaving_commits_past_an_unfinished_record():
+def test_no_interleaving_commits_past_an_unfinished_record() -> None:
     GroupMember.histories.clear()
     run_state_machine_as_test(
         GroupMember, settings=settings(max_examples=150, stateful_step_count=40, deadline=None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import pytest
@@ -18,6 +18,7 @@ from services.ingest.catalogue import LookupMissing, Reader, ReadUnstable, Seen
 from services.ingest.halo_rows import RowUnreadable
 
 Answer = Callable[[httpx.Request], Any]
+Data = TypeVar("Data")
 
 
 class OpenGate:
@@ -35,7 +36,7 @@ class FakeLog:
     async def append_seen(self, events: Sequence[Seen]) -> None:
         self.events += events
 
-    def data(self, kind: type[Any]) -> list[Any]:
+    def data(self, kind: type[Data]) -> list[Data]:
         return [seen.data for seen in self.events if isinstance(seen.data, kind)]
 
 
@@ -95,10 +96,13 @@ async def test_a_list_that_shrank_while_it_was_paged_is_read_again_under_another
 
 
 async def test_a_list_that_never_holds_still_is_never_called_complete() -> None:
+    def delete_each_time(ids: list[int], page: int) -> None:
+        if page == 2:
+            del ids[0]
+
     log = FakeLog()
-    source = PagedClients(150, lambda ids, page: ids.pop(0) and None if page == 2 else None)
     with pytest.raises(ReadUnstable):
-        await reader(log, source).read("client", "r1")
+        await reader(log, PagedClients(150, delete_each_time)).read("client", "r1")
     assert log.data(ReadCompleted) == []
 
 
