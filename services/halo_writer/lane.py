@@ -29,10 +29,9 @@ from hub.tenants.secrets import SecretUnavailable
 from schemas.targets import Target, TargetState
 from services.halo_writer import ending as tell
 from services.halo_writer.coalesce import coalesce, in_order
-from services.halo_writer.ending import Ending
 from services.halo_writer.execute import Execution
 from services.halo_writer.gate import TenantGate
-from services.halo_writer.plan import Known, Repeat, Superseded, Unchanged, plan
+from services.halo_writer.noops import noops
 from services.halo_writer.settle import Overtaken, into_outbox
 from services.halo_writer.tenancy import Tenancy
 from services.halo_writer.tools import Ended, Parked, Timing, Tools
@@ -262,51 +261,22 @@ class Lane:
 
         Outcomes are acknowledged before the rows are marked: a crash between repeats them with the same ids.
         """
-        now = held.store_now()
-        messages: list[Outgoing] = []
-        states: list[tuple[TargetState, int]] = []
-        settled: list[tuple[Work, Ended]] = []
-        left: list[Work] = []
-        seen: set[Target] = set()
-        for work in batch:
-            target = work.command.target
-            row = rows[target]
-            first = target not in seen
-            seen.add(target)
-            decision = plan(work.command, row, Known(), now=now, settle_s=self._s.settings.timing.settle_s)
-            if not first or work.row is not None or not isinstance(decision, Unchanged | Superseded | Repeat):
-                left.append(work)
-                continue
-            settled.append((work, _ended(decision, row)))
-            messages += tell.superseded_messages(work, now)
-            if isinstance(decision, Repeat):
-                assert row.last_outcome is not None
-                messages.append(tell.published(tell.from_row(row.last_outcome)))
-                continue
-            ending = (
-                Ending(status="superseded", halo_id=row.halo_id, superseded_by=row.last_command_id)
-                if isinstance(decision, Superseded)
-                else Ending(
-                    status="applied", result="unchanged", halo_id=row.halo_id, answered_hash=row.answered_hash
-                )
-            )
-            stored = tell.stored_outcome(tell.outcome_of(work, ending), work.envelope.correlationid, now)
-            messages.append(tell.published(stored))
-            state = tell.next_state(row, work.command, ending, stored, generation=generation)
-            if state is not None:
-                states.append((state, row.version))
-                messages.append(tell.snapshot(state, now))
-        if not settled:
-            return left
-        await self._s.publisher.publish(messages)
-        if states:
+        found = noops(
+            batch,
+            rows,
+            now=held.store_now(),
+            settle_s=self._s.settings.timing.settle_s,
+            generation=generation,
+        )
+        await self._s.publisher.publish(found.messages)
+        if found.states:
             async with self._s.store.write() as conn:
-                if await targets.save_many(conn, states, lease=held.fence):
+                if await targets.save_many(conn, found.states, lease=held.fence):
                     raise Overtaken("rows were written by another owner")
-        for work, end in settled:
+        for work, end in found.settled:
             work.told()
             self._s.told(work, end)
-        return left
+        return found.left
 
     # Waiting ----------------------------------------------------------------------------------------------
 
@@ -382,13 +352,3 @@ class Lane:
         """Return when the time is up or the lane is to stop, whatever else comes."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stopped.wait(), seconds)
-
-
-def _ended(decision: Unchanged | Superseded | Repeat, row: TargetState) -> Ended:
-    match decision:
-        case Unchanged():
-            return Ended("applied", row.halo_id, "unchanged")
-        case Superseded():
-            return Ended("superseded", row.halo_id)
-        case Repeat():
-            return Ended("repeat", row.halo_id)
