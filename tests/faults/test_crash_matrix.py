@@ -118,9 +118,7 @@ def test_create_of_a_quote_survives_a_kill(hub: Hub, tmp_path: Path, step: str, 
 
 @pytest.mark.fault("F1")
 @pytest.mark.parametrize(("step", "count"), cells(*_FIRST_WRITE))
-def test_create_of_everything_new_survives_a_kill(
-    hub: Hub, tmp_path: Path, step: str, count: int
-) -> None:
+def test_create_of_everything_new_survives_a_kill(hub: Hub, tmp_path: Path, step: str, count: int) -> None:
     """The first write is the client's, with its site and main contact in the same request."""
     quote = f"new-{step}"
     customer = {"id": f"org-{step}", "name": f"New Customer {step}"}

@@ -27,7 +27,9 @@ def writer(hub: Hub) -> Iterator[None]:
 def quote_in_halo(hub: Hub, title: str, **expected: Any) -> dict[str, Any]:
     def found() -> dict[str, Any] | None:
         rows = quotes_titled(hub, title)
-        return rows[0] if rows and all(rows[0].get(name) == value for name, value in expected.items()) else None
+        return (
+            rows[0] if rows and all(rows[0].get(name) == value for name, value in expected.items()) else None
+        )
 
     row: dict[str, Any] = eventually(found, _PATIENCE_S, what=f"{title} with {expected}")
     return row
@@ -119,7 +121,10 @@ def test_the_same_event_twice_is_one_quote_and_no_further_request(hub: Hub) -> N
     hub.publish(quote_event("twice-marker", 1, customer=_KNOWN))
     quote_in_halo(hub, "Quote twice-marker", status=2)
     after = hub.sandbox.requests()[before:]
-    assert [(row["method"], row["path"]) for row in after] == [("POST", "/Opportunities"), ("POST", "/Quotation")]
+    assert [(row["method"], row["path"]) for row in after] == [
+        ("POST", "/Opportunities"),
+        ("POST", "/Quotation"),
+    ]
     assert len(quotes_titled(hub, "Quote twice")) == 1
 
 
@@ -140,9 +145,7 @@ def test_a_state_that_goes_a_b_a_ends_at_a(hub: Hub) -> None:
         if revision == 1:
             hub.publish(quote_event("aba", revision, customer=_KNOWN, status=status))
         else:
-            hub.publish(
-                quote_event("aba", revision, event_type="quote.status_changed.v1", status=status)
-            )
+            hub.publish(quote_event("aba", revision, event_type="quote.status_changed.v1", status=status))
         quote_in_halo(hub, "Quote aba", status={"sent": 2, "approved": 3}[status])
     writes = posts(hub, "/Quotation", containing=str(quotes_titled(hub, "Quote aba")[0]["id"]))
     assert [row["body"][0]["status"] for row in writes][-2:] == [3, 2]
@@ -159,17 +162,27 @@ def test_rules_that_go_a_b_a_act_on_later_events_each(hub: Hub) -> None:
     hub.publish(quote_event("rules", 1, customer=_KNOWN))
     quote_in_halo(hub, "Quote rules", status=expected[0])
     for step, text in enumerate((changed, original), start=1):
-        published = len([line for line in hub.processes["mapper"].lines() if line["event"] == "settings.published"])
+        published = len(
+            [line for line in hub.processes["mapper"].lines() if line["event"] == "settings.published"]
+        )
         path.write_text(text)
         eventually(
-            lambda seen=published: len(
-                [line for line in hub.processes["mapper"].lines() if line["event"] == "settings.published"]
-            )
-            > seen,
+            lambda seen=published: (
+                len(
+                    [
+                        line
+                        for line in hub.processes["mapper"].lines()
+                        if line["event"] == "settings.published"
+                    ]
+                )
+                > seen
+            ),
             what="the new rules",
         )
         hub.publish(
-            quote_event("rules", 1 + step, customer=_KNOWN, event_type="quote.status_changed.v1", status="sent")
+            quote_event(
+                "rules", 1 + step, customer=_KNOWN, event_type="quote.status_changed.v1", status="sent"
+            )
         )
         quote_in_halo(hub, "Quote rules", status=expected[step])
 

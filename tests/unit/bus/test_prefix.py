@@ -88,6 +88,9 @@ class GroupMember(RuleBasedStateMachine):
         self.stale: list[tuple[Partition, PartitionPrefix, int]] = []
         self.classes: set[str] = {"all"}
 
+    def left(self, partition: Partition) -> list[int]:
+        return [offset for offset in self.handed[partition] if offset not in self.finished[partition]]
+
     @rule(partition=st.sampled_from(PARTITIONS), count=st.integers(1, 8))
     def poll(self, partition: Partition, count: int) -> None:
         handed = self.handed[partition]
@@ -98,10 +101,11 @@ class GroupMember(RuleBasedStateMachine):
         if set(batch) & self.ever_finished[partition]:
             self.classes.add("redelivery")
 
+    @precondition(lambda self: any(self.left(partition) for partition in PARTITIONS))
     @rule(partition=st.sampled_from(PARTITIONS), picks=st.lists(st.integers(0, 7), min_size=1, max_size=6))
     def finish(self, partition: Partition, picks: list[int]) -> None:
         for pick in picks:
-            left = [offset for offset in self.handed[partition] if offset not in self.finished[partition]]
+            left = self.left(partition)
             if not left:
                 return
             offset = left[pick % len(left)]
@@ -120,6 +124,7 @@ class GroupMember(RuleBasedStateMachine):
         self.ever_finished[partition].add(offset)
         self.classes.add("late")
 
+    @precondition(lambda self: self.prefixes.to_commit())
     @rule()
     def commit(self) -> None:
         for partition, (prefix, position) in self.prefixes.to_commit().items():
@@ -131,7 +136,7 @@ class GroupMember(RuleBasedStateMachine):
     @rule(partition=st.sampled_from(PARTITIONS))
     def revoke(self, partition: Partition) -> None:
         prefix = self.prefixes.current(partition)
-        left = [offset for offset in self.handed[partition] if offset not in self.finished[partition]]
+        left = self.left(partition)
         self.stale += [(partition, prefix, offset) for offset in left]
         self.prefixes.revoked([partition])
         assert not self.prefixes.is_current(partition, prefix)

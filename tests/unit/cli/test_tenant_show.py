@@ -25,7 +25,9 @@ def two_revisions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         async with store.write() as conn:
             for sequence, currency in ((1, "GBP"), (2, "USD")):
                 text = json.dumps({"tenant": "acme", "currency": currency})
-                row = RuleSetRow(tenant="acme", sequence=sequence, hash=f"h{sequence}", text=text, accepted_at=0.0)
+                row = RuleSetRow(
+                    tenant="acme", sequence=sequence, hash=f"h{sequence}", text=text, accepted_at=0.0
+                )
                 await rule_sets.put(conn, row)
         await store.close()
 
