@@ -72,4 +72,6 @@ def _row(figure: Figure) -> tuple[str, ...]:
 def _number(value: float) -> str:
     if value >= 1000:
         return f"{value:,.0f}"
+    if 0 < value < 1:
+        return f"{value:.2f}"
     return f"{value:.1f}".removesuffix(".0")
