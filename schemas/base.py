@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 from msgspec import Meta
@@ -32,10 +32,17 @@ Utc = Annotated[dt.datetime, Meta(tz=True)]
 class SourceData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Base of what producers publish: unknown fields are tolerated, numbers are finite and bounded."""
 
+    decimal_fields: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        own = cls.__dict__.get("__annotations__", {})
+        cls.decimal_fields += tuple(name for name, kind in own.items() if "Decimal" in str(kind))
+
     def __post_init__(self) -> None:
-        for field in self.__struct_fields__:
+        for field in self.decimal_fields:
             value = getattr(self, field)
-            if isinstance(value, Decimal):
+            if value is not None:
                 check_decimal(field, value)
 
 

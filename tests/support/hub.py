@@ -145,6 +145,8 @@ def running_hub(
     """A hub that is configured but not started, with a sandbox of its own; all of it is stopped at the end."""
     sandbox_process = start_sandbox(directory, fixture=fixture)
     sandbox = Sandbox(sandbox_process.url)
+    # Limits are for the tests that are about them; a module's hundreds of requests are not.
+    sandbox.configure(budget={"limit": 0})
     tenants_dir = directory / "tenants"
     tenants_dir.mkdir()
     for name, text in (tenants or {"acme": ""}).items():
