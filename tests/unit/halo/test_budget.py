@@ -37,7 +37,7 @@ def test_no_window_ever_holds_more_than_the_limit(
     steps: list[tuple[str, int, float]], limit: int, bucket_s: float
 ) -> None:
     """Time here is the clock's running maximum: a clock that steps back must not buy anything."""
-    current, now, clock, sent = budget(limit, WINDOW_S, bucket_s), 1000.0, 1000.0, list[float]()
+    current, now, clock, sent = budget(limit, WINDOW_S, bucket_s), -math.inf, 1000.0, list[float]()
     written: dict[float, int] = {}
     for what, n, delta in steps:
         clock += delta

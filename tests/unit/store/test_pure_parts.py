@@ -11,7 +11,7 @@ from hub.store.targets import target_of
 from schemas.halo_events import HaloClient, HaloUser
 from schemas.targets import Target
 
-parts = st.text(alphabet="a/%25F2ä \n", min_size=1, max_size=8)
+parts = st.text(alphabet="a/%25F2ä ", min_size=1, max_size=8)
 seqs = st.lists(st.integers(min_value=0, max_value=2**63 - 1), max_size=4).map(tuple)
 
 
