@@ -90,7 +90,12 @@ _ENCODER = msgspec.json.Encoder()
 
 def decode(event_type: str, value: bytes) -> Any:
     """The data of a known type. Raises KeyError for an unknown type, msgspec.DecodeError for bytes that don't fit."""
-    return _DECODERS[TYPES[event_type].data].decode(value)
+    decoder = _DECODERS[TYPES[event_type].data]
+    try:
+        return decoder.decode(value)
+    except UnicodeDecodeError as error:
+        # msgspec lets these through, and a reader that forgets them would fall over one record for ever.
+        raise msgspec.DecodeError(str(error)) from None
 
 
 def encode(data: msgspec.Struct) -> bytes:

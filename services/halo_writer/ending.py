@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from hub.bus.records import Outgoing
+from hub.dead_letters import MAX_KEPT_BYTES
 from schemas.commands import Command, Notice
 from schemas.control import DecisionRequested
 from schemas.envelope import Envelope, headers_of
@@ -164,8 +165,9 @@ def snapshot(state: TargetState, now: float) -> Outgoing:
 
 
 def rejected_command(work: Work, ending: Ending, now: float) -> Outgoing:
-    """The dead letter of a rejected command: its bytes, Halo's own words, and the event to redrive."""
+    """The dead letter of a rejected command: Halo's own words, the event to redrive, and its bytes unless too many."""
     command = work.command
+    whole = len(work.value) <= MAX_KEPT_BYTES
     key = command.target.tenant.encode()
     letter = DeadLetter(
         stage="writer",
@@ -177,7 +179,7 @@ def rejected_command(work: Work, ending: Ending, now: float) -> Outgoing:
         event_type=work.envelope.type,
         subject=work.envelope.subject,
         key=_b64(key),
-        value=_b64(work.value),
+        value=_b64(work.value) if whole else None,
         headers=tuple((name, _b64(value)) for name, value in headers_of(work.envelope)),
         fix=ending.fix,
         target=command.target,

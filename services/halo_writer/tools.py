@@ -51,9 +51,12 @@ class Timing:
 
 @dataclass(frozen=True)
 class Tools:
-    """What executions under one lease share. `fresh_s` is how long a full read of Halo counts as fresh."""
+    """What executions under one lease share. `instance` is the Halo that `client` reaches, `fresh_s` how long a full
+    read of it counts as fresh.
+    """
 
     store: Store
+    instance: str
     client: HaloClient
     gate: TenantGate
     held: Held

@@ -82,7 +82,8 @@ class Writer:
     async def _run(self, lane: Lane) -> None:
         await lane.run()
         # A command that came while the lane was ending starts it again.
-        if lane.waiting and partition_of(lane.tenant.encode(), self._partitions) in self._assigned:
+        ours = partition_of(lane.tenant.encode(), self._partitions) in self._assigned
+        if lane.waiting and ours and not self._stopping:
             again = self._lanes[lane.tenant] = (lane, asyncio.create_task(self._run(lane)))
             _log.debug("lane.again", tenant=again[0].tenant)
 
@@ -150,7 +151,8 @@ class Writer:
             backlog = await pending.count_by_reason(conn)
             self._metrics.outbox_rows.set(await outbox.depth(conn))
         for tenant in {*due, *unpublished}:
-            if partition_of(tenant.encode(), self._partitions) in self._assigned:
+            ours = partition_of(tenant.encode(), self._partitions) in self._assigned
+            if ours and not self._stopping:
                 self._lane(tenant)
         now = await self._s.store.now()
         self._tell_backlog(backlog, now)

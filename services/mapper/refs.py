@@ -11,6 +11,8 @@ from hub.tenants.names import folded
 from schemas.quotes import Contact, Customer, Product
 
 MAX_ID = 200
+_VISIBLE = {control: 0x2400 + control for control in range(0x20)}
+"""An id has no control characters, a name may: each stands for itself by its picture."""
 _DIGEST = 40
 
 
@@ -48,7 +50,8 @@ def item_id(product: Product) -> str:
 
 
 def bounded(text: str) -> str:
-    """The text, or where it is too long for an id, its beginning and a hash of the whole."""
+    """The text as an id: control characters made visible; of one too long its beginning and a hash of the whole."""
+    text = text.translate(_VISIBLE)
     if len(text) <= MAX_ID:
         return text
     digest = hashlib.sha256(text.encode()).hexdigest()[:_DIGEST]
