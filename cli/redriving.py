@@ -52,7 +52,7 @@ async def redrive(
     sources: dict[str, _Source | None] = {letter.id: _own(letter) for letter in letters}
     sources |= await _by_basis([letter for letter in letters if letter.data.basis is not None], read)
     requests: list[Outgoing] = []
-    events: dict[tuple[str, bytes | None, bytes | None], Outgoing] = {}
+    events: dict[_Source, Outgoing] = {}
     for letter in letters:
         source = sources[letter.id]
         if source is None:
@@ -66,9 +66,7 @@ async def redrive(
         )
         requests.append(request)
         # Several commands of one event are mended by running the event once.
-        events[source.topic, source.key, source.value] = Outgoing(
-            source.topic, source.key, source.value, _caused_by(cause, source.headers)
-        )
+        events[source] = Outgoing(source.topic, source.key, source.value, _caused_by(cause, source.headers))
     await publish(requests)
     await publish(list(events.values()))
     lost = tuple(letter.id for letter in letters if sources[letter.id] is None)

@@ -25,7 +25,7 @@ LongText = Annotated[str, Meta(max_length=20_000)]
 TenantName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 CurrencyCode = Annotated[str, Meta(min_length=1, max_length=32)]
 """An ISO 4217 code, or the producer's own name for a currency (mapped by the tenant's `currencies`)."""
-HaloId = Annotated[int, Meta(ge=1)]
+HaloId = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 Utc = Annotated[dt.datetime, Meta(tz=True)]
 
 

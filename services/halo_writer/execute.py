@@ -68,6 +68,10 @@ class Execution:
                     settle_s=self._t.timing.settle_s,
                     look_first=self._row.generation < self._generation,
                 )
+                if self._command.target.instance != self._t.instance:
+                    decision = planned.elsewhere(
+                        decision, self._command, self._row, self._t.rule_sequence, self._now()
+                    )
                 ended = await self._act(decision)
                 if ended is not None:
                     return ended

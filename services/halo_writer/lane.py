@@ -42,7 +42,6 @@ _OUTBOX_BATCH = 500
 _RETRY_S = 1.0
 _FAULT_S = 10.0
 _CONTEND_S = 0.25
-_SETTINGS_S = 5.0
 _LONGEST_WAIT_S = 3600.0
 
 
@@ -177,6 +176,7 @@ class Lane:
         return Tools(
             store=self._s.store,
             instance=tenancy.rules.instance,
+            rule_sequence=tenancy.sequence,
             client=client,
             gate=gate,
             held=gate.held,
@@ -237,14 +237,7 @@ class Lane:
         generation: int,
     ) -> None:
         if tools is None:
-            await self._park(work, Parked("settings", held.store_now() + _SETTINGS_S), held)
-            return
-        if work.command.target.instance != tools.instance:
-            # Its ids and marks mean other records there, or nothing.
-            note = (
-                f"made for the Halo at {work.command.target.instance}; the tenant's is now {tools.instance}"
-            )
-            await self._park(work, Parked("instance", held.store_now() + _SETTINGS_S, note=note), held)
+            await self._park(work, Parked("settings", held.store_now() + 5.0), held)
             return
         if row is None:
             row = (await self._rows([work]))[work.command.target]

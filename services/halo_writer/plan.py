@@ -25,6 +25,8 @@ from schemas.identity import group_hashes, id_of
 from schemas.outcomes import Result
 from schemas.targets import Intent, TargetState
 
+_RULES_S = 5.0
+
 # What a look-up found ---------------------------------------------------------------------------------------
 
 
@@ -148,7 +150,7 @@ class Settle(msgspec.Struct, frozen=True):
 class Wait(msgspec.Struct, frozen=True):
     """Nothing may be done before `not_before` (store's clock) or before `waits_for` has settled."""
 
-    reason: Literal["ambiguous", "reserved"]
+    reason: Literal["ambiguous", "reserved", "instance"]
     not_before: float
     waits_for: str | None = None
 
@@ -206,6 +208,25 @@ def plan(
             return _after_create(command, row, known, intent, settle_s)
         case Intent() as intent:
             return _after_update(command, row, known, intent, now, settle_s)
+
+
+def elsewhere(
+    decision: Decision, command: Command, row: TargetState, rule_sequence: int, now: float
+) -> Decision:
+    """The decision for a command of another Halo than the one that the rules of `rule_sequence` lead to.
+
+    There its ids are other records, so nothing is asked or sent. Rules that are newer than ours are waited for; an
+    open intent can be brought to an end by the Halo alone that it was sent to.
+    """
+    if isinstance(decision, Superseded | Repeat | Unchanged):
+        return decision
+    if row.intent is not None or command.basis.rule_sequence > rule_sequence:
+        return Wait("instance", not_before=now + _RULES_S)
+    return Reject(
+        "instance.changed",
+        f"made for the Halo at {command.target.instance}, which is no longer this tenant's; "
+        "redrive the dead letter: its event is mapped for the present one",
+    )
 
 
 def _is_repeat(command: Command, row: TargetState) -> bool:

@@ -51,12 +51,13 @@ class Timing:
 
 @dataclass(frozen=True)
 class Tools:
-    """What executions under one lease share. `instance` is the Halo that `client` reaches, `fresh_s` how long a full
-    read of it counts as fresh.
+    """What executions under one lease share. `instance` is the Halo that `client` reaches by the rules of
+    `rule_sequence`, `fresh_s` how long a full read of it counts as fresh.
     """
 
     store: Store
     instance: str
+    rule_sequence: int
     client: HaloClient
     gate: TenantGate
     held: Held

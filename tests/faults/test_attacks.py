@@ -8,12 +8,15 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from hub.bus.producer import check_record
 from hub.bus.records import Partition, Record
 from hub.bus.settings import DEFAULT_MAX_RECORD_BYTES
 from schemas.envelope import headers_of
+from schemas.faults import DataInvalid, decode_source
+from schemas.identity import id_of
 from schemas.outcomes import DeadLetter
 from schemas.registry import decode, encode
 from schemas.topics import COMMANDS
@@ -54,13 +57,29 @@ async def test_a_command_that_was_made_for_another_halo_sends_nothing_to_this_on
     here = bench.tool
     await bench.settle(*here.whole_quote())
     bench.marked()
-    elsewhere = replace(here, instance="old.halopsa.example")
-    commands = elsewhere.whole_quote()
-    await bench.deliver(*commands)
-    waiting = await bench.pending()
-    assert {row.reason for row in waiting} == {"instance"}
-    assert len(waiting) == len(commands)
+    commands = replace(here, instance="old.halopsa.example").whole_quote()
+    await bench.settle(*commands)
+    assert {bench.outcome(command).code for command in commands} == {"instance.changed"}
+    assert len(bench.dead_letters()) == len(commands)
     assert bench.requests() == []
+
+
+async def test_a_command_of_rules_that_the_writer_has_not_read_yet_waits_for_them(bench: Bench) -> None:  # noqa: F811
+    """The tenant's new Halo may be known to the mapper first."""
+    command = replace(bench.tool, instance="new.halopsa.example").client()
+    command = msgspec.structs.replace(command, basis=msgspec.structs.replace(command.basis, rule_sequence=2))
+    await bench.deliver(command)
+    (waiting,) = await bench.pending()
+    assert (waiting.reason, waiting.message_id) == ("instance", id_of(command))
+    assert bench.requests() == []
+
+
+def test_an_id_that_no_halo_can_have_is_refused_at_the_door() -> None:
+    """The store can't hold it: its command would fail again every minute."""
+    event = b'{"title": "T", "lines": [], "customer": {"name": "C", "halo_id": 3000000000}}'
+    with pytest.raises(DataInvalid) as raised:
+        decode_source("quote.published.v1", event)
+    assert [fault.at for fault in raised.value.faults] == ["customer.halo_id"]
 
 
 # What names may hold ----------------------------------------------------------------------------------------
