@@ -28,11 +28,11 @@ def backlog(
         say("nothing waits", style="green")
         return
     print_table(
-        ("tenant", "target", "reason", "waits for", "age", "again in", "tries", "note"),
+        ("tenant", "what", "reason", "waits for", "age", "again in", "tries", "note"),
         [
             (
                 row.tenant,
-                row.target_key,
+                f"{row.message_type}\n{row.target_key}",
                 row.reason,
                 row.waits_for,
                 span(now - row.since),
@@ -43,7 +43,7 @@ def backlog(
             for row in rows
         ],
     )
-    say(f"{len(rows)} shown; `hub audit show <id>` tells the story of one")
+    say(f"{len(rows)} shown; `hub audit show ID` with the id at its source tells the story of one")
 
 
 def span(seconds: float) -> str:

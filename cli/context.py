@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
+from sqlalchemy.exc import DBAPIError
 
 from cli.errors import BadInput, CommandFailed
 from hub.bus import reader
@@ -27,7 +28,7 @@ def settings() -> Settings:
         return Settings()
     except ValidationError as error:
         faults = "; ".join(
-            f"HUB_{'_'.join(map(str, e['loc'])).upper() or '*'}: {e['msg']}"
+            f"HUB_{'_'.join(map(str, e['loc'])).upper() or '*'}: {e['msg'].removeprefix('Value error, ')}"
             for e in error.errors(include_input=False)
         )
         raise BadInput(faults) from None
@@ -89,12 +90,24 @@ async def publish(settings: Settings, records: Sequence[Outgoing]) -> None:
 
 @asynccontextmanager
 async def store(settings: Settings) -> AsyncIterator[Store]:
-    """The hub's store, opened; its schema is left as it is."""
-    opened = await Store.open(settings.store_url)
+    """The hub's store, opened; its schema is left as it is. Raises BadInput when it isn't one."""
+    try:
+        opened = await Store.open(settings.store_url)
+    except DBAPIError as error:
+        raise _no_store(error) from None
     try:
         yield opened
+    except DBAPIError as error:
+        raise _no_store(error) from None
     finally:
         await opened.close()
+
+
+def _no_store(error: DBAPIError) -> BadInput:
+    return BadInput(
+        f"this is not the hub's store ({error.orig}); set HUB_STORE_URL to the one that the services use: "
+        "they make its tables when they start"
+    )
 
 
 def unreachable(settings: Settings, error: Exception) -> CommandFailed:

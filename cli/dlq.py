@@ -18,6 +18,7 @@ from hub.bus.records import Record
 from hub.settings import Settings
 from schemas.topics import CONTROL, DEAD_LETTERS
 
+_ID_SHOWN = 8
 app = typer.Typer(help="Dead letters: list, show, run again.", no_args_is_help=True)
 Tenant = Annotated[str | None, typer.Option(help="Only this tenant's.")]
 Reason = Annotated[str | None, typer.Option(help="Only those with this reason code.")]
@@ -33,9 +34,13 @@ def list_(tenant: Tenant = None, reason: Reason = None, json: Json = False) -> N
     if not found:
         say("no dead letters", style="green")
         return
-    lines = [_line(letter) for letter in found]
-    shown = ("id", "at", "tenant", "stage", "reason", "subject", "redriven", "message")
-    print_table(shown, [[line[name] for name in shown] for line in lines])
+    rows = []
+    for letter in found:
+        line = _line(letter)
+        again = f", redriven {letter.redriven}×" if letter.redriven else ""
+        why = f"{line['reason']} ({line['stage']}){again}\n{line['message']}"
+        rows.append((letter.id[:_ID_SHOWN], line["at"], line["tenant"], line["subject"], why))
+    print_table(("id", "at", "tenant", "subject", "reason"), rows, whole=("id", "at"))
     counts = Counter(letter.data.reason for letter in found)
     say(", ".join(f"{number} × {name}" for name, number in counts.most_common()))
 
@@ -105,7 +110,7 @@ def redrive_(
     if json:
         print_json(done)
     else:
-        say(f"{done.letters} dead letters redriven, {done.events} source events published again")
+        say(f"redriven: {done.letters}; source events published again: {done.events}")
     if done.lost:
         raise CommandFailed(f"the source event is not on the log any more: {', '.join(done.lost)}")
 

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import hashlib
+import sys
 from collections.abc import Sequence
 from http import HTTPStatus
 from pathlib import Path
@@ -84,11 +85,15 @@ def send(
 @app.command()
 def token(
     value: Annotated[
-        str, typer.Option(prompt=True, hide_input=True, envvar="HUB_TOKEN", help="The producer's token.")
-    ],
+        str | None,
+        typer.Option(envvar="HUB_TOKEN", help="The producer's token; without it one is asked for, or read."),
+    ] = None,
 ) -> None:
     """Print the hash of a token, as `producers.yaml` wants it."""
-    typer.echo(hashlib.sha256(value.strip().encode()).hexdigest())
+    if value is None:
+        asked = sys.stdin.isatty()
+        value = typer.prompt("token", hide_input=True, err=True) if asked else sys.stdin.readline()
+    typer.echo(hashlib.sha256(_sendable(value.strip()).encode()).hexdigest())
 
 
 def read_events(file: Path) -> Judged:
@@ -126,8 +131,10 @@ async def _to_kafka(settings: Settings, events: Sequence[Accepted]) -> None:
 def _over_http(address: str, token: str | None, events: Sequence[Accepted]) -> list[str]:
     if not token:
         raise BadInput("--http needs the producer's token: --token or HUB_TOKEN")
+    if not address.startswith(("http://", "https://")):
+        raise BadInput(f"--http is the hub's address, such as http://127.0.0.1:8080; it is {address!r}")
     body = msgspec.json.encode([to_structured(event.envelope, msgspec.Raw(event.data)) for event in events])
-    headers = {"authorization": f"Bearer {token}", "content-type": BATCH}
+    headers = {"authorization": f"Bearer {_sendable(token)}", "content-type": BATCH}
     try:
         answer = httpx.post(
             f"{address.rstrip('/')}/v1/events", content=body, headers=headers, timeout=_HTTP_TIMEOUT_S
@@ -140,6 +147,13 @@ def _over_http(address: str, token: str | None, events: Sequence[Accepted]) -> l
         ids: list[str] = answer.json()["ids"]
         return ids
     raise CommandFailed(_refusal(answer))
+
+
+def _sendable(token: str) -> str:
+    """The token, if a header can carry it. Raises BadInput, which doesn't repeat it."""
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
+        raise BadInput("the token must be printable ASCII characters without spaces, and at least one")
+    return token
 
 
 def _refusal(answer: httpx.Response) -> str:

@@ -1,5 +1,6 @@
 """What commands print: tables and text for people, one JSON document for scripts. Errors go to stderr."""
 
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
@@ -10,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+_PIPED_WIDTH = 160
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, for scripts.")]
 
 
@@ -29,12 +31,16 @@ def complain(text: str) -> None:
 
 
 def print_table(
-    columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str | None = None
+    columns: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    *,
+    title: str | None = None,
+    whole: Sequence[str] = (),
 ) -> None:
-    """A table; cells are text as it is."""
+    """A table; cells are text as it is. Columns that are `whole` are never broken: one copies from them."""
     table = Table(title=title, title_justify="left", header_style="bold", expand=False)
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column in whole)
     for row in rows:
         table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
     _console().print(table)
@@ -50,4 +56,6 @@ def print_fields(fields: Mapping[str, object]) -> None:
 
 
 def _console() -> Console:
-    return Console(highlight=False)
+    """As wide as the terminal; wide enough to search in where there is none."""
+    piped = None if sys.stdout.isatty() else shutil.get_terminal_size((_PIPED_WIDTH, 0)).columns
+    return Console(highlight=False, width=piped)

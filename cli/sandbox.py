@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from cli.errors import BadInput
 from sandbox import main as stand_in
 
 
@@ -19,6 +20,10 @@ def sandbox(
     ] = None,
 ) -> None:
     """Run a HaloPSA stand-in until SIGTERM or Ctrl-C."""
+    if fixture is not None and not fixture.is_file():
+        raise BadInput(f"{fixture} can't be read: there is no such file")
+    if ready_file is not None and not ready_file.absolute().parent.is_dir():
+        raise BadInput(f"{ready_file} can't be written: there is no such directory")
     arguments = ["--host", host, "--port", str(port)]
     if fixture is not None:
         arguments += ["--fixture", str(fixture)]

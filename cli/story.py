@@ -54,7 +54,12 @@ async def tell(question: Question, read: ReadTopic) -> list[Happening]:
     """Everything that the log knows of it, in the order in which the log took it; a repeated message once."""
     teller = _Teller(question, read)
     await teller.gather()
-    return sorted(teller.found.values(), key=lambda one: (one.at_ms, _ORDER[one.what], one.offset))
+    return sorted(teller.found.values(), key=lambda one: (one.at_ms, _place(one), one.offset))
+
+
+def _place(one: Happening) -> int:
+    """An intent comes before the outcome that ends it, though the log may have taken both in one moment."""
+    return _ORDER["intent" if "intent" in one.details else one.what]
 
 
 _ORDER = {
@@ -63,10 +68,11 @@ _ORDER = {
     "redrive": 2,
     "command": 3,
     "decision": 4,
-    "outcome": 5,
-    "duplicate suspected": 6,
-    "target": 7,
-    "dead letter": 8,
+    "intent": 5,
+    "outcome": 6,
+    "duplicate suspected": 7,
+    "target": 8,
+    "dead letter": 9,
 }
 
 
@@ -237,9 +243,10 @@ class _Teller:
         intent = "" if data.intent is None else f", {data.intent.operation} under way"
         halo = "not known in Halo" if data.halo_id is None else f"Halo's {data.halo_id}"
         said = f"{data.target.kind} {data.target.id}: {halo}{intent}, version {data.version}"
-        return _happening(
-            record, "target", envelope, said, {"target": data.target.key, "version": data.version}
-        )
+        details: Details = {"target": data.target.key, "version": data.version}
+        if data.intent is not None:
+            details["intent"] = data.intent.operation
+        return _happening(record, "target", envelope, said, details)
 
     def _control(self, envelope: Envelope, data: Any, record: Record) -> Happening | None:
         match data:

@@ -45,7 +45,7 @@ async def _apply(settings: Settings, *, check: bool, replication: int) -> tuple[
     security = security_of(settings)
     try:
         created: list[str] = []
-        if not check:
+        if not check and not settings.any_partition_count:
             created = await create_topics(
                 settings.bootstrap_servers, TOPICS, security=security, replication_factor=replication
             )

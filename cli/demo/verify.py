@@ -140,7 +140,9 @@ def _opportunities(wanted: Expected, halo: Halo) -> Check:
         number = number_of(str(quote.get("title")))
         if owners.get(int(quote.get("ticket_id") or 0)) != number:
             faults.append(f"{number} (Halo quote {quote['id']}): is not under its own opportunity")
-    return Check("opportunities, one for each quote", len(wanted.opportunities), found.total(), tuple(faults))
+    return Check(
+        "opportunities, those of refused quotes too", len(wanted.opportunities), found.total(), tuple(faults)
+    )
 
 
 def _sites(wanted: Expected, halo: Halo) -> Check:

@@ -100,7 +100,7 @@ def test_the_day_is_in_the_sandbox_once_and_in_its_newest_revision(demo: Demo) -
     assert demo.told["ok"] is True
     assert checks["quotes, each in Halo once"]["found"] == 42
     assert checks["quotes in their newest revision"]["found"] == 42
-    assert checks["opportunities, one for each quote"]["found"] == 44
+    assert checks["opportunities, those of refused quotes too"]["found"] == 44
     assert checks["new clients"]["found"] == 7
     assert checks["events, each brought to an end"]["found"] == 56
     assert demo.told["published"] == {

@@ -77,7 +77,7 @@ def test_the_counts_that_are_compared_are_those_of_the_day(wanted: Expected) -> 
     counts = {check.about: check.expected for check in World(wanted).judged()}
 
     assert counts["quotes, each in Halo once"] == 42
-    assert counts["opportunities, one for each quote"] == 44
+    assert counts["opportunities, those of refused quotes too"] == 44
     assert counts["new clients"] == 7
     assert counts["events, each brought to an end"] == 56
 

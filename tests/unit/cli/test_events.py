@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ import pytest
 
 from cli.main import run
 from schemas.registry import SOURCE_TYPES
+
+LOCAL = "127.0.0.1:1"
+ODD = ("s3cr\nt", "s3cr\u00e9t", "s3cr t")
 
 
 def made(event_type: str, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
@@ -86,9 +90,32 @@ def test_sending_over_http_needs_a_token(tmp_path: Path, capsys: pytest.CaptureF
     assert "can't be reached" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("address", "token"), [("127.0.0.1:1", "t"), *((f"http://{LOCAL}", t) for t in ODD)])
+def test_what_no_request_can_be_made_of_is_bad_input_and_shows_no_token(
+    address: str, token: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "event.json"
+    file.write_text(json.dumps(made("quote.published.v1", capsys)))
+    assert run(["event", "send", str(file), "--http", address, "--token", token]) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "s3cr" not in err
+
+
 def test_a_tokens_hash_is_what_the_producers_file_wants(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HUB_TOKEN", "a-secret")
     assert run(["event", "token"]) == 0
     assert capsys.readouterr().out.strip() == hashlib.sha256(b"a-secret").hexdigest()
+
+
+@pytest.mark.parametrize(("piped", "code"), [("a-secret\n", 0), ("", 2)])
+def test_a_token_may_be_piped_in(
+    piped: str, code: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HUB_TOKEN", raising=False)
+    monkeypatch.setattr("sys.stdin", io.StringIO(piped))
+    assert run(["event", "token"]) == code
+    if code == 0:
+        assert capsys.readouterr().out == hashlib.sha256(b"a-secret").hexdigest() + "\n"

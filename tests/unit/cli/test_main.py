@@ -90,5 +90,26 @@ def test_json_is_one_document_and_nothing_else(capsys: pytest.CaptureFixture[str
 
 
 def test_the_sandbox_says_why_it_can_not_start(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["sandbox", "--fixture", str(tmp_path / "none.yaml")]) == 1
+    assert run(["sandbox", "--fixture", str(tmp_path / "none.yaml")]) == 2
     assert "none.yaml" in capsys.readouterr().err
+    assert run(["sandbox", "--ready-file", str(tmp_path / "none" / "ready")]) == 2
+    assert "no such directory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["backlog"], ["tenant", "show", "acme"]])
+@pytest.mark.parametrize("content", [None, b"\xff\xfe is no database, but long enough to be looked at" * 20])
+def test_what_is_not_the_hubs_store_is_one_message_and_2(
+    arguments: list[str],
+    content: bytes | None,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    file = tmp_path / "hub.db"
+    if content is not None:
+        file.write_bytes(content)
+    monkeypatch.setenv("HUB_STORE_URL", f"sqlite+aiosqlite:///{file}")
+    assert run(arguments) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("error: this is not the hub's store")
+    assert err.count("\n") == 1
