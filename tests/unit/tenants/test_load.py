@@ -1,6 +1,8 @@
 """A tenant file becomes rules, or every fault of it is told; what it says is all that its hash depends on."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -329,3 +331,11 @@ sources:
 def test_a_source_that_switches_quotes_on_needs_what_quotes_need() -> None:
     text = MINIMAL[: MINIMAL.index("items:")] + "sources: {quoter: {quotes: {}}}"
     assert set(faults(text)) == {"sources.quoter.items.asset_group", "sources.quoter.opportunities"}
+
+
+def test_the_example_in_the_guide_is_a_tenant_file() -> None:
+    guide = (Path(__file__).parents[3] / "docs" / "tenants.md").read_text()
+    (example,) = re.findall(r"^```yaml\n(.*?)^```", guide, re.MULTILINE | re.DOTALL)
+    assert rules(example).for_source("quoter").quotes != rules(example).quotes
+    # The whole list of keys is there: all sections, by name.
+    assert [name for name in RuleSet.model_fields if f"`{name}" not in guide] == ["reseller_id"]
