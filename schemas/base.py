@@ -7,6 +7,7 @@ messages that the hub writes for itself refuse them: a reader that meets one is 
 from __future__ import annotations
 
 import datetime as dt
+import inspect
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar
 
@@ -36,7 +37,7 @@ class SourceData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        own = cls.__dict__.get("__annotations__", {})
+        own = inspect.get_annotations(cls)
         cls.decimal_fields += tuple(name for name, kind in own.items() if "Decimal" in str(kind))
 
     def __post_init__(self) -> None:

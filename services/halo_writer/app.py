@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import os
 import uuid
+from dataclasses import replace
 
 import httpx
 import structlog
@@ -42,7 +43,8 @@ async def run(settings: Settings, service: Service) -> None:
     """Run until the service is told to stop; then finish what is in hand, commit, and give the leases back."""
     owner = f"{os.uname().nodename}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     steps = Steps()
-    bus = bus_settings(settings, client_id=GROUP, group=GROUP)
+    # When partitions go, lanes stop first: waiting for what they left would only hold up the group.
+    bus = replace(bus_settings(settings, client_id=GROUP, group=GROUP), revoke_drain_s=0.1)
     security = security_of(settings)
     counts = await check_topics(
         settings.bootstrap_servers,

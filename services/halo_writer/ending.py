@@ -127,6 +127,20 @@ def next_state(
     )
 
 
+def forgotten(row: TargetState) -> TargetState:
+    """The row of a target whose record was deleted in Halo: as new, but for its history and a look before creating."""
+    return msgspec.structs.replace(
+        row,
+        halo_id=None,
+        owns=True,
+        children={},
+        state_hash=None,
+        groups={},
+        answered_hash=None,
+        look_first=True,
+    )
+
+
 def published(stored: Stored) -> Outgoing:
     envelope = stored.envelope
     return Outgoing(OUTCOMES, envelope.tenant.encode(), stored.value, headers_of(envelope))

@@ -35,6 +35,7 @@ from services.halo_writer.names import Unknown
 from services.halo_writer.resolve import NeedsCatalogue, NeedsTarget, Ready, resolve_references
 from services.halo_writer.settle import Overtaken, alarm, save_row, settle, tell_again
 from services.halo_writer.tools import Ended, Parked, Tools
+from services.halo_writer.waits import limited, wait_after
 from services.halo_writer.work import Work
 
 _log = structlog.get_logger(__name__)
@@ -76,7 +77,7 @@ class Execution:
                 if ended is not None:
                     return ended
         except LookupFailed as failed:
-            return self._parked_by(failed.reply)
+            return self._wait_after(failed.reply)
         except GateClosed as closed:
             return self._closed(closed)
         except Refused as refused:
@@ -87,6 +88,10 @@ class Execution:
         match decision:
             case planned.FindOurKey() | planned.FindMatch() | planned.ReadRecord():
                 return await self._ask(decision)
+            case planned.Forget():
+                self._row = tell.forgotten(self._row)
+                self._known = planned.Known(gone=self._known.gone)
+                return None
             case planned.Create():
                 return await self._create()
             case planned.Update(halo_id, groups, duplicates):
@@ -210,7 +215,7 @@ class Execution:
             return await self._applied_as("unchanged", halo_id, self._row.answered_hash)
         if element.keys() & self._spec.nested.keys():
             if not self._record and not (await self._read_back(halo_id)).exists:
-                return await self._reject("halo.gone", f"the record {halo_id} was deleted in Halo")
+                return await self._reject(planned.GONE, f"the record {halo_id} was deleted in Halo")
             element = with_unowned(self._spec, element, self._record)
         self._row = msgspec.structs.replace(self._row, halo_id=halo_id)
         return await self._write("update", element)
@@ -220,7 +225,7 @@ class Execution:
         ready_at = await self._t.gate.ready_at()
         now = self._now()
         if ready_at > now:
-            return Parked("limited", ready_at, note="the tenant's request budget is used up")
+            return limited(now, ready_at, "the tenant's request budget is used up")
         intent = Intent(
             command_id=self._work.command_id,
             operation=operation,
@@ -246,21 +251,23 @@ class Execution:
             case Outcome.APPLIED:
                 return await self._applied(reply.body, intent)
             case Outcome.REJECTED:
-                gone = intent.operation == "update" and reply.not_found
-                code = "halo.gone" if gone else "halo.rejected"
                 self._row = tell.withdrawn(before, self._row.version)
-                return await self._reject(
-                    code, reply.text or f"Halo answered {reply.status}", known_fix(reply.text)
-                )
+                if intent.operation == "update" and reply.not_found:
+                    return await self._reject(
+                        planned.GONE, f"the record {before.halo_id} was deleted in Halo"
+                    )
+                text = reply.text or f"Halo answered {reply.status}"
+                return await self._reject("halo.rejected", text, known_fix(reply.text))
             case Outcome.AMBIGUOUS:
                 settled_at = intent.sent_at + self._t.timing.settle_s
                 look_at = self._now() + self._t.timing.first_look_s
                 not_before = min(look_at, settled_at) if intent.operation == "create" else settled_at
-                return Parked("ambiguous", not_before, note=reply.text)
+                silent = None if reply.status else "unreachable"
+                return Parked("ambiguous", not_before, note=reply.text, others=silent)
             case _:
                 # The request surely did nothing: the target is free again.
                 await self._save(tell.withdrawn(before, self._row.version))
-                return self._parked_by(reply)
+                return self._wait_after(reply)
 
     async def _applied(self, record: Row, intent: Intent) -> Ended:
         halo_id = as_id(record.get("id")) or self._row.halo_id
@@ -307,6 +314,8 @@ class Execution:
         )
 
     async def _reject(self, code: str, message: str, fix: str | None = None) -> Ended:
+        if code == planned.GONE:
+            fix = "redrive this dead letter to have it made anew, or take it out at its source"
         return await self._end(Ending(status="rejected", code=code, message=message, fix=fix))
 
     async def _end(self, ending: Ending) -> Ended:
@@ -380,17 +389,8 @@ class Execution:
     def _closed(self, closed: GateClosed) -> Parked:
         if self._t.held.lost:
             raise Overtaken(str(closed)) from closed
-        return Parked("limited", max(self._now() + 1.0, self._t.gate.blocked_until()), note=str(closed))
+        return limited(self._now(), self._t.gate.blocked_until(), str(closed))
 
-    def _parked_by(self, reply: Reply) -> Parked:
-        """What a request that changed nothing leaves to wait for."""
-        timing, now = self._t.timing, self._now()
-        match reply.outcome:
-            case Outcome.THROTTLED:
-                return Parked("limited", max(now + 1.0, self._t.gate.blocked_until()), note=reply.text)
-            case Outcome.UNAUTHORISED:
-                return Parked("unauthorised", now + timing.denied_s, note=reply.text)
-            case Outcome.DENIED:
-                return Parked("denied", now + timing.denied_s, note=reply.text)
-            case _:
-                return Parked("unreachable", now + timing.unreachable_s, note=reply.text)
+    def _wait_after(self, reply: Reply) -> Parked:
+        blocked_until = self._t.gate.blocked_until()
+        return wait_after(reply, now=self._now(), timing=self._t.timing, blocked_until=blocked_until)

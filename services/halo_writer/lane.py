@@ -41,6 +41,8 @@ _log = structlog.get_logger(__name__)
 _OUTBOX_BATCH = 500
 _RETRY_S = 1.0
 _FAULT_S = 10.0
+_REPEAT_FAULT_S = 60.0
+_SETTINGS_S = 5.0
 _CONTEND_S = 0.25
 _LONGEST_WAIT_S = 3600.0
 
@@ -221,8 +223,10 @@ class Lane:
             left = await self._settle_noops(batch, rows, held, generation)
             while left and not self._stopped.is_set():
                 work = left[0]
-                await self._run_one(work, held, tools, rows.pop(work.command.target, None), generation)
+                end = await self._run_one(work, held, tools, rows.pop(work.command.target, None), generation)
                 left.pop(0)
+                if isinstance(end, Parked) and end.others is not None:
+                    await self._park_others(left, end, end.others, held)
         finally:
             # What did not end is taken up again: by this lane after a pause, or from the log by another.
             self._inbox = [*left, *self._inbox]
@@ -235,26 +239,44 @@ class Lane:
         tools: Tools | None,
         row: TargetState | None,
         generation: int,
-    ) -> None:
-        if tools is None:
-            await self._park(work, Parked("settings", held.store_now() + 5.0), held)
-            return
-        if row is None:
-            row = (await self._rows([work]))[work.command.target]
-        try:
-            end = await Execution(tools, work, row, generation).run()
-        except (Overtaken, GateClosed, StoreUnavailable):
-            raise
-        except Exception as error:  # noqa: BLE001 - the lane's boundary: a fault of ours stops no tenant
-            _log.exception("lane.fault", tenant=self.tenant, target=work.target_key)
-            end = Parked("fault", held.store_now() + 60.0, note=f"{type(error).__name__}: a fault of the hub")
+    ) -> Ended | Parked:
+        end = await self._end_of(work, held, tools, row, generation)
         if isinstance(end, Parked):
             await self._park(work, end, held)
-            return
+            return end
         self._wake_dependants(work.target_key)
         await self._publish_outbox()
         work.told()
         self._s.told(work, end)
+        return end
+
+    async def _end_of(
+        self,
+        work: Work,
+        held: Held,
+        tools: Tools | None,
+        row: TargetState | None,
+        generation: int,
+    ) -> Ended | Parked:
+        if tools is None:
+            return Parked("settings", held.store_now() + _SETTINGS_S)
+        if row is None:
+            row = (await self._rows([work]))[work.command.target]
+        try:
+            return await Execution(tools, work, row, generation).run()
+        except (Overtaken, GateClosed, StoreUnavailable):
+            raise
+        except Exception as error:  # noqa: BLE001 - the lane's boundary: a fault of ours stops no tenant
+            _log.exception("lane.fault", tenant=self.tenant, target=work.target_key)
+            note = f"{type(error).__name__}: a fault of the hub"
+            return Parked("fault", held.store_now() + _REPEAT_FAULT_S, note=note)
+
+    async def _park_others(self, left: list[Work], first: Parked, reason: str, held: Held) -> None:
+        """One command has found that Halo can't be had for this tenant: the rest of its batch needn't find out too."""
+        not_before = max(first.not_before if reason == first.reason else 0.0, held.store_now() + _RETRY_S)
+        while left:
+            await self._park(left[0], Parked(reason, not_before, note=first.note), held)
+            left.pop(0)
 
     async def _settle_noops(
         self, batch: list[Work], rows: Mapping[Target, TargetState], held: Held, generation: int

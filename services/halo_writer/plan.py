@@ -8,7 +8,7 @@ Invariants (the numbers are ARCHITECTURE.md's):
 * INV-1  While an intent is open no `Create` comes but after a look-up by our key that found nothing, was proven
   able to find, and was made no sooner than `settle_s` after the intent's request was sent.
 * INV-2  An older `seq` never writes: the target keeps the newest state that has settled.
-* INV-3  A command whose desired state has settled, with no open intent, costs no request.
+* INV-3  A command whose desired state has settled, with no open intent, costs no request; a redrive reads the record.
 * INV-4  An `ensure` never updates a record that exists.
 * INV-5  While an update's intent is open, no other update goes out before `settle_s` has passed and the record
   was read back.
@@ -26,6 +26,9 @@ from schemas.outcomes import Result
 from schemas.targets import Intent, TargetState
 
 _RULES_S = 5.0
+
+GONE = "halo.gone"
+"""The code of a rejection because the record was deleted in Halo; redriving it makes the record anew."""
 
 # What a look-up found ---------------------------------------------------------------------------------------
 
@@ -123,6 +126,10 @@ class ReadRecord(msgspec.Struct, frozen=True):
     halo_id: int
 
 
+class Forget(msgspec.Struct, frozen=True):
+    """The record that the row names was deleted in Halo, and a person has asked for it again: take the row for new."""
+
+
 class Create(msgspec.Struct, frozen=True):
     """Write an intent, then create the record."""
 
@@ -176,6 +183,7 @@ Decision = (
     | FindOurKey
     | FindMatch
     | ReadRecord
+    | Forget
     | Create
     | Update
     | Settle
@@ -185,7 +193,7 @@ Decision = (
 )
 
 
-def plan(
+def plan(  # noqa: PLR0911 - a case a line reads better than a case in a case
     command: Command, row: TargetState, known: Known, *, now: float, settle_s: float, look_first: bool = False
 ) -> Decision:
     """The next step for `command`, whose target's row is `row`.
@@ -196,6 +204,12 @@ def plan(
         return Repeat()
     if not command.ensure and command.seq < row.seq:
         return Superseded()
+    if command.basis.cause and row.halo_id is not None and row.intent is None:
+        # A redrive mends what went wrong: the record that all else relies on may be what is missing.
+        if known.read_back is None:
+            return ReadRecord(row.halo_id)
+        if not known.read_back.exists:
+            return Forget()
     if command.ensure and row.halo_id is not None:
         # An open update of it is its own command's to bring to an end.
         return Unchanged()
@@ -309,7 +323,7 @@ def _compared(
     if read is None or read.halo_id != halo_id:
         return ReadRecord(halo_id)
     if not read.exists:
-        return Reject("halo.gone", f"the record {halo_id} was deleted in Halo")
+        return Reject(GONE, f"the record {halo_id} was deleted in Halo")
     if read.equal or command.ensure:
         return Settle(halo_id, result, duplicates=duplicates)
     return Update(halo_id, tuple(group_hashes(command)), duplicates)

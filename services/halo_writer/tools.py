@@ -15,7 +15,8 @@ from services.halo_writer.gate import TenantGate
 class Parked:
     """The command waits in the store: why, for what, and until when (store's clock).
 
-    `question` is asked of a person, once, when the command begins to wait for the answer.
+    `question` is asked of a person, once, when the command begins to wait for the answer. `others` is set when the
+    tenant's other commands would fare no better: they wait for this reason without trying.
     """
 
     reason: str
@@ -23,6 +24,7 @@ class Parked:
     waits_for: str | None = None
     note: str | None = None
     question: str | None = None
+    others: str | None = None
 
 
 @dataclass(frozen=True)

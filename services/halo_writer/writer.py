@@ -61,6 +61,9 @@ class Writer:
             return
         self._s.steps.reached("after_poll")
         for delivery in batch:
+            if not delivery.active:
+                # Its partition went to another process meanwhile, and so did the command.
+                continue
             record = delivery.record
             try:
                 work = read_command(record)

@@ -156,7 +156,7 @@ async def test_a_writer_that_stops_starts_no_lane_again(monkeypatch: pytest.Monk
     await writer.assigned(frozenset({Partition(COMMANDS, 0)}))
     command = Tool().client()
     record = _record(encode(command), headers_of(envelope_of(command)))
-    delivery: Any = SimpleNamespace(record=record, done=lambda: None)
+    delivery: Any = SimpleNamespace(record=record, active=True, done=lambda: None)
     await writer.take([delivery])
     await asyncio.sleep(0)
     await writer.stop()

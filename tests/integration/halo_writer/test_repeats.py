@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from hub.lease_keeper import LeaseKeeper
@@ -17,7 +18,7 @@ from schemas.targets import our_key
 from schemas.topics import OUTCOMES, TARGETS
 from tests.integration.halo_writer.bench import Bench
 from tests.support.eventually import eventually
-from tests.unit.halo_writer.build import TENANT, changed
+from tests.unit.halo_writer.build import TENANT, changed, sealed
 
 on_both_databases = pytest.mark.parametrize("writer_store_url", ["sqlite", "postgres"], indirect=True)
 
@@ -271,6 +272,37 @@ async def test_an_update_of_a_quote_that_was_deleted_in_halo_is_rejected_and_not
     await bench.settle(update)
     assert (bench.outcome(update).status, bench.outcome(update).code) == ("rejected", "halo.gone")
     assert bench.rows("Quotation") == []
+
+
+def redriven(command: Command, redrive: str) -> Command:
+    """The command as the mapper makes it again when a person redrives its event."""
+    return sealed(
+        msgspec.structs.replace(command, basis=msgspec.structs.replace(command.basis, cause=redrive))
+    )
+
+
+async def test_a_redrive_makes_anew_what_was_deleted_in_halo_also_what_the_quote_relies_on(
+    bench: Bench,
+) -> None:
+    tool = bench.tool
+    commands = tool.whole_quote()
+    await bench.settle(*commands)
+    before = [line["productcode"] for line in bench.rows("Quotation")[0]["lines"]]
+    for resource in ("Quotation", "Opportunities"):
+        with bench.sandbox.client() as halo:
+            for row in bench.rows(resource):
+                halo.delete(f"/{resource}/{row['id']}").raise_for_status()
+    again = [redriven(command, "redrive-1") for command in commands]
+    await bench.settle(*again)
+    (quote,) = bench.rows("Quotation")
+    (opportunity,) = bench.rows("Opportunities")
+    assert quote["ticket_id"] == opportunity["id"]
+    assert bench.outcome(again[-1]).result == "created"
+    assert [line["productcode"] for line in quote["lines"]] == before
+    # Twice is harmless: what is there is read, nothing is written.
+    mark = bench.sandbox.last_request()
+    await bench.settle(*(redriven(command, "redrive-2") for command in commands))
+    assert bench.sandbox.requests(since=mark, method="POST") == []
 
 
 async def test_after_a_restore_of_the_store_each_creation_looks_for_our_key_first(bench: Bench) -> None:

@@ -14,6 +14,7 @@ from schemas.commands import Command
 from schemas.identity import group_hashes, id_of
 from schemas.targets import Intent, TargetState
 from services.halo_writer import plan as planned
+from services.halo_writer.ending import forgotten
 from services.halo_writer.plan import ByOurKey, Known, ReadBack, plan
 from tests.unit.halo_writer.build import Tool, sealed
 
@@ -26,6 +27,10 @@ ASKS = (planned.FindOurKey, planned.FindMatch, planned.ReadRecord)
 
 FULL = Tool().quote(seq=(2, 1))
 ENSURE = sealed(msgspec.structs.replace(FULL, seq=(), ensure=True))
+REDRIVEN = tuple(
+    msgspec.structs.replace(command, basis=msgspec.structs.replace(command.basis, cause="redrive-1"))
+    for command in (FULL, ENSURE)
+)
 
 
 class Case(msgspec.Struct, frozen=True):
@@ -101,10 +106,19 @@ def knowledge() -> Iterator[Known]:
 
 @pytest.fixture(scope="module")
 def cases() -> list[Case]:
+    return cases_of(FULL, ENSURE)
+
+
+@pytest.fixture(scope="module")
+def redriven() -> list[Case]:
+    return cases_of(*REDRIVEN)
+
+
+def cases_of(*commands: Command) -> list[Case]:
     everything = list(knowledge())
     return [
         Case(command, row, known, look_first, now, say(command, row, known, now, look_first))
-        for command in (FULL, ENSURE)
+        for command in commands
         for row in rows(command)
         for known in everything
         for look_first in (False, True)
@@ -128,9 +142,9 @@ def every(cases: list[Case], applies: Callable[[Case], bool], holds: Callable[[C
     assert broken is None, broken
 
 
-def test_the_enumeration_reaches_each_decision_often_enough(cases: list[Case]) -> None:
-    seen = Counter(type(case.said).__name__ for case in cases)
-    print(len(cases), "cases:", dict(seen.most_common()))
+def test_the_enumeration_reaches_each_decision_often_enough(cases: list[Case], redriven: list[Case]) -> None:
+    seen = Counter(type(case.said).__name__ for case in (*cases, *redriven))
+    print(len(cases) + len(redriven), "cases:", dict(seen.most_common()))
     wanted = {kind.__name__ for kind in planned.Decision.__args__}
     assert seen.keys() == wanted
     assert min(seen.values()) >= 50
@@ -372,3 +386,35 @@ def test_an_update_of_a_deleted_record_is_rejected_and_never_created_anew() -> N
     known = Known().having_read(ReadBack(HALO_ID, exists=False))
     said = say(FULL, row, known, AFTER)
     assert said == planned.Reject("halo.gone", "the record 7 was deleted in Halo")
+
+
+def test_a_redrive_relies_on_no_record_that_it_has_not_read(redriven: list[Case]) -> None:
+    every(
+        redriven,
+        lambda case: (
+            isinstance(case.said, planned.Update | planned.Unchanged)
+            and bool(case.row.halo_id)
+            and not case.row.intent
+        ),
+        lambda case: case.known.read_back is not None and case.known.read_back.exists,
+    )
+
+
+def test_only_a_redrive_forgets_a_record_and_only_one_that_is_gone(
+    cases: list[Case], redriven: list[Case]
+) -> None:
+    assert not any(isinstance(case.said, planned.Forget) for case in cases)
+    every(
+        redriven,
+        lambda case: isinstance(case.said, planned.Forget),
+        lambda case: (
+            case.known.read_back is not None and not case.known.read_back.exists and case.row.intent is None
+        ),
+    )
+
+
+def test_a_forgotten_record_is_looked_for_before_it_is_made_anew() -> None:
+    row = TargetState(target=FULL.target, version=3, halo_id=HALO_ID, children={"line:a": 7}, seq=(1, 1))
+    again = forgotten(row)
+    assert (again.halo_id, again.children, again.groups) == (None, {}, {})
+    assert isinstance(say(REDRIVEN[0], again, Known(), AFTER), planned.FindOurKey)
