@@ -176,3 +176,17 @@ async def test_an_unreachable_halo_is_tried_again_without_a_look_up(make_bench: 
     )
     await bench.settle()
     assert [request["method"] for request in bench.requests()] == ["POST"]
+
+
+async def test_one_command_finds_out_that_the_login_is_lost_and_the_others_wait_with_it(bench: Bench) -> None:
+    first = bench.sandbox.last_request()
+    bench.sandbox.revoke_tokens()
+    bench.sandbox.arm("error", on="token", status=401, answer={"error": "invalid_client"}, times=0)
+    commands = [
+        bench.tool.whole_quote(org=f"org-{number}", org_name=f"Customer {number}")[0] for number in range(5)
+    ]
+    await bench.deliver(*commands)
+    tokens = bench.sandbox.requests(since=first, kind="token")
+    assert [row.reason for row in await bench.pending()] == ["unauthorised"] * 5
+    assert len(tokens) <= 2, "each command asked for its own token"
+    bench.sandbox.disarm()
