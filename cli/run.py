@@ -10,6 +10,7 @@ from typing import Annotated
 
 import structlog
 import typer
+from sqlalchemy.exc import DBAPIError
 
 from cli import context
 from cli.errors import CommandFailed
@@ -49,6 +50,9 @@ def run(service: Annotated[Name, typer.Argument(help="which service this process
     _log.info("service.starting", **settings.summary())
     try:
         asyncio.run(_run(service, settings))
+    except DBAPIError as error:
+        # The driver's own words: SQLAlchemy's carry the statement's parameters.
+        raise CommandFailed(f"{service.value} stopped: the store refuses: {error.orig}") from error
     except (ServiceFailed, BusError, StoreError) as error:
         raise CommandFailed(f"{service.value} stopped: {error}") from error
 

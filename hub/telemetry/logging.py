@@ -61,6 +61,8 @@ def configure_logging(
         )
     )
     logging.basicConfig(handlers=[handler], level=number, force=True)
+    # FastStream's own lines repeat the bus's; what a handler raises is an ERROR there, too.
+    logging.getLogger("hub.bus.framework").setLevel(logging.ERROR)
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(number, logging.WARNING))
 

@@ -35,7 +35,7 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _REFERENCE = re.compile(r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:/\S.*)$")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _ADDRESS_FIELDS = ("street", "apartment", "city", "county", "postcode", "region", "country")
-CONNECTION_KEYS = ("tenant", "reseller_id", "halo", "sources")
+CONNECTION_KEYS = ("tenant", "halo", "sources")
 """What belongs to the tenant as a whole and can't differ for one producer."""
 
 
@@ -210,7 +210,6 @@ class RuleSet(Section):
     """A whole tenant file. `for_source` gives the rules as they hold for one producer."""
 
     tenant: Annotated[StrictStr, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
-    reseller_id: Text | None = None
     halo: Halo
     clients: Clients = Clients()
     users: Users = Users()

@@ -94,6 +94,13 @@ class SettingsPublisher:
         return found
 
     def _read_changed(self) -> None:
+        if not self._directory.is_dir() and ("", "missing") not in self._shouted:
+            self._shouted.add(("", "missing"))
+            _log.error(
+                "settings.no_directory",
+                directory=str(self._directory),
+                fix="mount it, or set HUB_TENANTS_DIR",
+            )
         paths = {
             path.name: path
             for path in self._directory.glob("*")
