@@ -85,8 +85,7 @@ class Writer:
     async def _run(self, lane: Lane) -> None:
         await lane.run()
         # A command that came while the lane was ending starts it again.
-        ours = partition_of(lane.tenant.encode(), self._partitions) in self._assigned
-        if lane.waiting and ours and not self._stopping:
+        if lane.waiting and self._is_ours(lane.tenant) and not self._stopping:
             again = self._lanes[lane.tenant] = (lane, asyncio.create_task(self._run(lane)))
             _log.debug("lane.again", tenant=again[0].tenant)
 
@@ -137,6 +136,11 @@ class Writer:
         for lane, _ in stopping:
             lane.stop()
         await asyncio.gather(*(task for _, task in stopping), return_exceptions=True)
+        for lane, _ in stopping:
+            self._metrics.forget_tenant(lane.tenant)
+
+    def _is_ours(self, tenant: str) -> bool:
+        return partition_of(tenant.encode(), self._partitions) in self._assigned
 
     async def sweep(self) -> None:
         """For ever: run lanes for tenants of ours that have something due, and tell the backlog."""
@@ -154,8 +158,7 @@ class Writer:
             backlog = await pending.count_by_reason(conn)
             self._metrics.outbox_rows.set(await outbox.depth(conn))
         for tenant in {*due, *unpublished}:
-            ours = partition_of(tenant.encode(), self._partitions) in self._assigned
-            if ours and not self._stopping:
+            if self._is_ours(tenant) and not self._stopping:
                 self._lane(tenant)
         now = await self._s.store.now()
         self._tell_backlog(backlog, now)
@@ -165,10 +168,16 @@ class Writer:
         rows: dict[str, dict[str, int]] = {}
         oldest_s: dict[str, float] = {}
         for line in backlog:
+            if not self._is_ours(line.tenant):
+                # Its owner tells it: told twice it would count twice.
+                continue
             rows.setdefault(line.tenant, {})[line.reason] = line.count
             oldest_s[line.tenant] = max(oldest_s.get(line.tenant, 0.0), now - line.oldest_since)
         for tenant in {*rows, *self._with_backlog}:
-            self._metrics.set_pending(tenant, rows.get(tenant, {}), oldest_s.get(tenant, 0.0))
+            if self._is_ours(tenant):
+                self._metrics.set_pending(tenant, rows.get(tenant, {}), oldest_s.get(tenant, 0.0))
+            else:
+                self._metrics.forget_tenant(tenant)
         self._with_backlog = set(rows)
 
     def _tell_lanes(self) -> None:

@@ -14,6 +14,7 @@ import pytest
 from hub.bus.producer import check_record
 from hub.bus.records import Partition, Record
 from hub.bus.settings import DEFAULT_MAX_RECORD_BYTES
+from hub.telemetry.metrics import Metrics
 from schemas.envelope import headers_of
 from schemas.faults import DataInvalid, decode_source
 from schemas.identity import id_of
@@ -152,7 +153,7 @@ async def test_a_writer_that_stops_starts_no_lane_again(monkeypatch: pytest.Monk
     monkeypatch.setattr(writers, "Lane", StoppedLane)
     services: Any = SimpleNamespace(steps=SimpleNamespace(reached=lambda _step: None))
     none: Any = None
-    writer = Writer(services, none, none, none, partitions=1, request_timeout_s=1.0)
+    writer = Writer(services, none, none, Metrics(), partitions=1, request_timeout_s=1.0)
     await writer.assigned(frozenset({Partition(COMMANDS, 0)}))
     command = Tool().client()
     record = _record(encode(command), headers_of(envelope_of(command)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from halo.resources import ITEM
@@ -36,10 +35,6 @@ def _finish(command: Command, element: Row, row: object) -> Row:
 def _group(value: Any, resolved: Resolved) -> Row:
     group = resolved.name(value)
     return {} if group is None else {"assetgroup_id": group}
-
-
-def record_is_recurring(record: Mapping[str, Any]) -> bool:
-    return bool(record.get("isrecurringitem"))
 
 
 SPEC = KindSpec(
