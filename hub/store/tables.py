@@ -96,7 +96,23 @@ store_generation = Table(
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("generation", BigInteger, nullable=False),
+    # When, and where each partition of the commands topic ended then: {"topic/partition": offset}.
+    Column("raised_at", Double),
+    Column("log_ends", Text),
 )
+
+hold = Table(
+    "hold",
+    metadata,
+    _key("tenant"),
+    _key("scope"),
+    Column("reason", Text, nullable=False),
+    Column("since", Double, nullable=False),
+    Column("probe_at", Double, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("note", Text),
+)
+Index(None, hold.c.probe_at)
 
 pending = Table(
     "pending",

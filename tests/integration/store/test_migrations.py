@@ -30,7 +30,7 @@ async def test_each_table_can_be_read_as_the_code_names_its_columns(store: Store
 
 async def test_migrating_again_changes_nothing(store: Store) -> None:
     async with store.write() as conn:
-        await conn.execute(text("INSERT INTO store_generation VALUES (1, 7)"))
+        await conn.execute(text("INSERT INTO store_generation (id, generation) VALUES (1, 7)"))
     await store.migrate()
     async with store.read() as conn:
         assert (await conn.execute(text("SELECT generation FROM store_generation"))).scalar_one() == 7
@@ -41,7 +41,7 @@ async def test_several_may_migrate_an_empty_database_at_once(store_url: str) -> 
     await asyncio.gather(*(store.migrate() for store in stores))
     async with stores[0].read() as conn:
         assert (await conn.execute(text("SELECT version_num FROM alembic_version"))).scalars().all() == [
-            "0001"
+            "0002"
         ]
     for store in stores:
         await store.close()
