@@ -51,7 +51,7 @@ def accept(source: bytes) -> Accepted:
     return Accepted(tenant=rules.tenant, text=text, hash=hashlib.sha256(text.encode()).hexdigest())
 
 
-def from_text(text: str) -> RuleSet:
+def from_text(text: str | bytes) -> RuleSet:
     """The rule set in a normalised text. Raises RulesInvalid when it was written by a newer release."""
     return _checked(json.loads(text))
 
