@@ -10,7 +10,7 @@
     GET    requests?since=&instance=&kind=&method=&path=&limit=   the log; `path` is a regular expression
     DELETE requests                     empty the log (numbers go on)
     GET    faults   POST faults (one rule or several)   DELETE faults[/{id}]
-    POST   tokens/revoke?instance=      every token ends now
+    POST   tokens/revoke?instance=      every token ends now (setting `login`: the credentials fail as well)
 
 `instance` is `default` when left out, save for `requests` and `counts`' requests, where it means all.
 A request that cannot be understood is answered 400 `{"error": "..."}`, an unknown instance 404.

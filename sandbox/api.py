@@ -172,8 +172,9 @@ def given(rule: FaultRule) -> Answer:
 
 def grant(instance: Instance, wanted: auth.TokenRequest) -> Answer:
     ttl_s = instance.config.token_ttl_s
+    known = () if instance.config.login == "revoked" else instance.config.clients
     try:
-        held = auth.grant(wanted, instance.config.clients, instance.clock.monotonic_s() + ttl_s)
+        held = auth.grant(wanted, known, instance.clock.monotonic_s() + ttl_s)
     except RefusalError as refusal:
         return refusal.answer
     agent = instance.store.values("Agent", instance.config.agent_id) or {}
@@ -181,11 +182,11 @@ def grant(instance: Instance, wanted: auth.TokenRequest) -> Answer:
 
 
 def authorise(instance: Instance, request: Request, path: str) -> None:
-    """Raises RefusalError 401 without a valid bearer, 403 outside its scopes."""
+    """Raises RefusalError 401 without a valid bearer or with a refused login, 403 outside the bearer's scopes."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     bearer = token.strip() if scheme.lower() == "bearer" else ""
     held = instance.tokens.valid(bearer, instance.clock.monotonic_s())
-    if held is None:
+    if held is None or instance.config.login == "refused":
         raise empty(401)
     found = writing.target(path)
     if found is not None:

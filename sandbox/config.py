@@ -4,6 +4,8 @@ from typing import Annotated, Any
 
 import msgspec
 
+from sandbox.rights import Denied, Login
+
 DEFAULT_INSTANCE = "default"
 InstanceName = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 RESERVED_NAMES = frozenset({"api", "auth", DEFAULT_INSTANCE})
@@ -27,6 +29,9 @@ class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class InstanceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One tenant's settings; every default is the plainest tenant.
 
+    login: revoked = no token is valid and the credentials are refused (`invalid_client`); refused = tokens are
+    issued, but the agent they stand for cannot log in: every API call is answered 401.
+    denied: rights that the agent lacks, by resource, method and record.
     search_lag_s: a new record is missing from lists and searches for so long (GET by id sees it at once).
     latency_s: added to every API call.
     external_link_on_write: off = `new_external_link` in a POST is ignored, as tenants without it may do.
@@ -37,6 +42,8 @@ class InstanceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     clients: tuple[Credential, ...] = (Credential("sandbox-client", "sandbox-secret"),)
+    login: Login = "good"
+    denied: tuple[Denied, ...] = ()
     token_ttl_s: Annotated[int, msgspec.Meta(gt=0)] = 3600
     budget: Budget = Budget()
     search_lag_s: NotNegative = 0.0

@@ -26,9 +26,11 @@ class Instance:
         self.window = RollingWindow(self.config.budget)
 
     def configure(self, config: InstanceConfig) -> None:
-        """Puts `config` in force; a changed budget starts with an empty window."""
+        """Puts `config` in force; a changed budget starts with an empty window, a revoked login ends all tokens."""
         if config.budget != self.config.budget:
             self.window = RollingWindow(config.budget)
+        if config.login == "revoked":
+            self.tokens.revoke_all()
         self.config = config
         self.store.search_lag_s = config.search_lag_s
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from sandbox import listing, rules, views
+from sandbox import listing, rights, rules, views
 from sandbox.errors import Answer, RefusalError, binding_error, empty, json_answer, rule_error
 from sandbox.instance import Instance
 from sandbox.lookups import row_id
@@ -42,10 +42,12 @@ def answer(instance: Instance, call: Call) -> Answer:
     """Carries `call` out; the store's journal holds what changed. A refused element is taken back."""
     try:
         if call.path.strip("/").lower() == "control" and call.method == "GET":
+            rights.check(instance.config.denied, "Control", "GET")
             return json_answer(200, instance.control)
         found = target(call.path)
         if found is None:
             raise empty(404)
+        rights.check(instance.config.denied, found.resource.name, call.method)
         match call.method, found.record:
             case "GET", None:
                 return json_answer(200, listing.answer(instance, found.resource, call.query))
@@ -68,6 +70,7 @@ def get(instance: Instance, resource: Resource, record: str, query: Mapping[str,
     number = instance.config.agent_id if me else numeric(record)
     if resource.name == "Lookup":
         number = row_id(numeric(query.get("lookupid", "0"), "lookupid"), number)
+    rights.check(instance.config.denied, resource.name, "GET", number)
     values = instance.store.values(resource.table, number)
     if values is None:
         raise empty(404)
@@ -118,6 +121,7 @@ def save(instance: Instance, resource: Resource, element: dict[str, Any]) -> dic
     """Creates (no id, or 0) or updates one record; never looks for a duplicate."""
     store, table = instance.store, resource.table
     number = element.get("id") or 0
+    rights.check(instance.config.denied, resource.name, "POST", number)
     before = store.values(table, number) if number else None
     if number and before is None:
         raise empty(404)
@@ -154,6 +158,7 @@ def link(instance: Instance, table_id: int, halo_id: int, sent: Mapping[str, Any
 
 def delete(instance: Instance, resource: Resource, record: str) -> Answer:
     number = numeric(record)
+    rights.check(instance.config.denied, resource.name, "DELETE", number)
     if not resource.writable or instance.store.get(resource.table, number) is None:
         raise empty(404)
     if resource.table == "Item" and sold(instance, number):

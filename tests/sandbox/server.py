@@ -4,7 +4,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import httpx
 
@@ -147,6 +147,15 @@ class Sandbox:
     def revoke_tokens(self) -> int:
         answered: int = self._send("POST", "/tokens/revoke", params=self._query())["revoked"]
         return answered
+
+    def login(self, state: Literal["good", "revoked", "refused"]) -> None:
+        """revoked: no token is valid and none is issued; refused: tokens are issued, each API call is 401."""
+        self.configure(login=state)
+
+    def deny(self, *rules: dict[str, Any]) -> None:
+        """Takes rights away, e.g. {"resource": "Item", "method": "POST", "id": 51, "status": 401}; replaces the
+        rules before it, so that `deny()` gives every right back."""
+        self.configure(denied=list(rules))
 
     def token(self, scope: str = "all") -> str:
         """A bearer token, asked for as any client would."""
