@@ -8,7 +8,7 @@ version, since its successor reads before it writes.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -17,7 +17,7 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.store.leases import is_held
-from hub.store.sql import insert_into, is_one_of, json_rows, storable, to_json
+from hub.store.sql import insert_into, is_one_of, json_rows, storable, store_now, to_json
 from hub.store.tables import reservation, store_generation, target_owner
 from hub.store.tables import target as table
 from hub.store.versioned import save_versioned
@@ -33,6 +33,19 @@ _INTENT = msgspec.json.Decoder(Intent)
 _CHILDREN = msgspec.json.Decoder(dict[str, int])
 _GROUPS = msgspec.json.Decoder(dict[str, str])
 _SEQ = msgspec.json.Decoder(tuple[int, ...])
+_LOG_ENDS = msgspec.json.Decoder(dict[str, int])
+
+
+class Restored(msgspec.Struct, frozen=True):
+    """When the store was last restored, and what it may lack since: whatever was done before `at`.
+
+    `at` is the store's clock. `log_ends` is where each partition of the commands topic, as (topic, number), ended
+    then: of the commands before that, any may have been carried out without a trace here.
+    """
+
+    generation: int
+    at: float
+    log_ends: dict[tuple[str, int], int]
 
 
 async def load(conn: AsyncConnection, targets: Iterable[Target]) -> dict[Target, TargetState]:
@@ -168,11 +181,28 @@ async def generation(conn: AsyncConnection) -> int:
     return found or 0
 
 
-async def raise_generation(conn: AsyncConnection) -> int:
-    """Start the next generation, in which every unsettled create looks up first; its number."""
-    insert = insert_into(conn.dialect.name, store_generation).values(id=_GENERATION_ROW, generation=1)
+async def restored(conn: AsyncConnection) -> Restored | None:
+    """The last restore, or None for a store that never was restored."""
+    row = (await conn.execute(select(store_generation))).one_or_none()
+    if row is None or row.raised_at is None:
+        return None
+    ends = _LOG_ENDS.decode(row.log_ends or "{}")
+    return Restored(row.generation, row.raised_at, {_partition(name): end for name, end in ends.items()})
+
+
+async def raise_generation(
+    conn: AsyncConnection, log_ends: Mapping[tuple[str, int], int] | None = None
+) -> int:
+    """Start the next generation, in which every unsettled create looks up first; its number.
+
+    `log_ends` is where the commands topic's partitions end now; see `Restored`.
+    """
+    ends = {f"{topic}/{number}": end for (topic, number), end in (log_ends or {}).items()}
+    now = {"raised_at": store_now(), "log_ends": to_json(ends)}
+    insert = insert_into(conn.dialect.name, store_generation).values(id=_GENERATION_ROW, generation=1, **now)
     statement = insert.on_conflict_do_update(
-        index_elements=[store_generation.c.id], set_={"generation": store_generation.c.generation + 1}
+        index_elements=[store_generation.c.id],
+        set_={"generation": store_generation.c.generation + 1, **now},
     ).returning(store_generation.c.generation)
     return int((await conn.execute(statement)).scalar_one())
 
@@ -182,6 +212,11 @@ def target_of(key: str) -> Target:
     parts = [part.replace("%2F", "/").replace("%25", "%") for part in key.split("/")]
     names = ("tenant", "instance", "source", "kind", "id", "scope")
     return msgspec.convert(dict(zip(names, parts, strict=True)), Target)
+
+
+def _partition(name: str) -> tuple[str, int]:
+    topic, _, number = name.rpartition("/")
+    return topic, int(number)
 
 
 def _parts(target: Target) -> tuple[str, ...]:

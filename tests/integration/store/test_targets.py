@@ -267,3 +267,19 @@ async def test_the_generation_rises_by_one_for_everyone_who_raises_it(store: Sto
     assert sorted(await asyncio.gather(*(raised(who) for who in [store, other] * 3))) == [1, 2, 3, 4, 5, 6]
     async with other.read() as conn:
         assert await targets.generation(conn) == 6
+
+
+async def test_a_restore_is_told_with_its_time_and_where_the_log_ended_then(
+    store: Store, other: Store
+) -> None:
+    async with store.read() as conn:
+        assert await targets.restored(conn) is None
+    for generation, ends in ((1, {("hub.commands.v1", 0): 7}), (2, {("hub.commands.v1", 11): 2**40})):
+        before = await store.now()
+        async with store.write() as conn:
+            assert await targets.raise_generation(conn, ends) == generation
+        async with other.read() as conn:
+            restored = await targets.restored(conn)
+        assert restored is not None
+        assert (restored.generation, restored.log_ends) == (generation, ends)
+        assert before <= restored.at <= await store.now()
