@@ -67,6 +67,7 @@ class Hub:
     sandbox: Sandbox
     environment: dict[str, str]
     http_port: int
+    sandbox_pid: int
     processes: dict[str, Process] = field(default_factory=dict)
 
     def start(self, service: str, name: str | None = None, **environment: str) -> Process:
@@ -149,7 +150,7 @@ def running_hub(
     sandbox.configure(budget={"limit": 0})
     tenants_dir = directory / "tenants"
     tenants_dir.mkdir()
-    for name, text in (tenants or {"acme": ""}).items():
+    for name, text in ({"acme": ""} if tenants is None else tenants).items():
         (tenants_dir / f"{name}.yaml").write_text(tenant_file(name, sandbox, text))
     http_port = free_port()
     producers = directory / "producers.yaml"
@@ -167,7 +168,7 @@ def running_hub(
         "SANDBOX_SECRET": CLIENT_SECRET,
         "PYTHONUNBUFFERED": "1",
     }
-    hub = Hub(directory, bootstrap, store_url, sandbox, environment, http_port)
+    hub = Hub(directory, bootstrap, store_url, sandbox, environment, http_port, sandbox_process.pid)
     try:
         yield hub
     finally:

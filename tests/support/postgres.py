@@ -23,6 +23,7 @@ import subprocess
 import tempfile
 import time
 import uuid
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -68,17 +69,24 @@ class PostgresServer:
     """One PostgreSQL server: `start()`, `stop()`, `kill()`, `start()` again, and a fresh database per call.
 
     With `HUB_STORE_URL` naming a PostgreSQL server (and no `directory` given) it stands for that one: start
-    and stop do nothing, and kill refuses.
+    and stop do nothing, and kill refuses. `options` are laid over those for tests: with `synchronous_commit` off,
+    a killed server forgets its last commits.
     """
 
     def __init__(
-        self, directory: Path | None = None, *, port: int | None = None, detached: bool = False
+        self,
+        directory: Path | None = None,
+        *,
+        port: int | None = None,
+        detached: bool = False,
+        options: Mapping[str, str] | None = None,
     ) -> None:
         external = os.environ.get(URL_VARIABLE, "")
         self._external = external if external.startswith("postgresql") and directory is None else None
         self._directory = directory
         self._port = port
         self._detached = detached
+        self._options = {**_TEST_OPTIONS, **(options or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -100,7 +108,7 @@ class PostgresServer:
             return
         programs = binaries()
         directory = self._prepare(programs)
-        options = [word for name, value in _TEST_OPTIONS.items() for word in ("-c", f"{name}={value}")]
+        options = [word for name, value in self._options.items() for word in ("-c", f"{name}={value}")]
         self._process = spawn(
             [
                 *_unprivileged(),
