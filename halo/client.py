@@ -1,11 +1,11 @@
 """The HaloPSA client: reads, pages, writes and deletes by resource.
 
-A write is a POST of an array with one element: with `id` it updates just the fields that it carries, without
+A write is a POST of an array, mostly of one element: with `id` it updates just the fields that it carries, without
 it creates, and Halo never de-duplicates.
 """
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import httpx
 
-from halo import wire
+from halo import arrays, wire
 from halo.connection import Connection
 from halo.errors import ReadFailed
 from halo.outcomes import Outcome
@@ -105,6 +105,20 @@ class HaloClient:
         if record is None:
             return reply.as_ambiguous("the answer to the write is not one record")
         return replace(reply, body=record)
+
+    async def post_many(self, resource: Resource, elements: Sequence[Row]) -> list[Reply]:
+        """Creates or updates several records in one request: one reply for each element, in their order.
+
+        An element is APPLIED only when the answer tells its record; what Halo refuses or leaves open is AMBIGUOUS for
+        each. Raises ValueError when two elements name one record, whose states could then not be told apart.
+        """
+        if len(elements) == 1:
+            return [await self.post(resource, elements[0])]
+        ids = [element["id"] for element in elements if "id" in element]
+        if len(set(ids)) < len(ids):
+            raise ValueError(f"an array names a {resource.name} twice")
+        reply = await self._transport.request("POST", resource.path, content=wire.encode(list(elements)))
+        return arrays.of_elements(reply, elements)
 
     async def delete(self, resource: Resource, record_id: int | str) -> Reply:
         return await self._transport.request("DELETE", _path(resource, record_id))

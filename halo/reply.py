@@ -8,13 +8,18 @@ from halo.outcomes import Outcome
 
 @dataclass(frozen=True, slots=True)
 class RequestLine:
-    """One data request as sent: query redacted, no bodies. `status` is None without an answer."""
+    """One data request as sent: query redacted, no bodies. `status` is None without an answer.
+
+    A request that carried an array is told to each of its `elements`; it counts once, where `place` is 0.
+    """
 
     method: str
     path: str
     status: int | None
     duration_ms: int
     outcome: Outcome
+    elements: int = 1
+    place: int = 0
 
 
 @dataclass(frozen=True, slots=True)

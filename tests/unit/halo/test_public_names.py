@@ -8,6 +8,7 @@ import halo
 ROOT = Path(halo.__file__).parent
 ALLOWED = {"halo", "httpx", "msgspec"}
 PURE = (
+    "arrays",
     "outcomes",
     "messages",
     "redact",
