@@ -37,6 +37,9 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _ADDRESS_FIELDS = ("street", "apartment", "city", "county", "postcode", "region", "country")
 CONNECTION_KEYS = ("tenant", "halo", "sources")
 """What belongs to the tenant as a whole and can't differ for one producer."""
+MAX_BULK = 100
+AUTO_BULK = 20
+"""How many records one request carries at most where the file leaves it to the hub."""
 
 
 def _span(value: Any) -> int:
@@ -89,6 +92,14 @@ def _scopes(value: Any) -> str | list[str]:
     raise ValueError("must be auto, or a list such as [all:standard]")
 
 
+def _bulk(value: Any) -> Literal["auto", "off"] | int:
+    if value in ("auto", "off"):
+        return value  # type: ignore[no-any-return]
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_BULK:
+        return value
+    raise ValueError(f"must be auto, off, or how many records one request may carry: 1 to {MAX_BULK}")
+
+
 def _source_field(value: str) -> str:
     if value not in _ADDRESS_FIELDS and not value.startswith("custom."):
         raise ValueError(f"is no address field; there are {', '.join(_ADDRESS_FIELDS)} and custom.<name>")
@@ -127,12 +138,24 @@ class Halo(Section):
     client_secret: Secret
     scopes: Annotated[str | list[str], PlainValidator(_scopes)] = "auto"
     budget: Budget = Budget()
+    bulk: Annotated[Literal["auto", "off"] | int, PlainValidator(_bulk)] = "auto"
 
     @model_validator(mode="after")
     def _located(self) -> Halo:
         if self.url is None and (self.resource_server is None or self.authorization_server is None):
             raise ValueError("needs `url`, or both `resource_server` and `authorization_server`")
         return self
+
+    @property
+    def most_together(self) -> int:
+        """How many records one request may carry, where this Halo was seen to take several; 1 is never."""
+        match self.bulk:
+            case "auto":
+                return AUTO_BULK
+            case "off":
+                return 1
+            case most:
+                return most
 
     @cached_property
     def instance(self) -> str:

@@ -57,6 +57,22 @@ def test_the_minimal_file_of_a_quoting_tool_has_every_default() -> None:
     assert made.halo.scopes == "auto"
 
 
+@pytest.mark.parametrize(
+    ("written", "most"), [(None, 20), ("auto", 20), ("off", 1), ("1", 1), ("7", 7), ("100", 100)]
+)
+def test_how_many_records_may_share_a_request_is_said_by_bulk(written: str | None, most: int) -> None:
+    text = MINIMAL if written is None else MINIMAL.replace("  client_id", f"  bulk: {written}\n  client_id")
+    assert rules(text).halo.most_together == most
+    assert from_text(accept(text.encode()).text) == rules(text)
+
+
+@pytest.mark.parametrize("written", ["0", "101", "-1", "on", "true", "all", "[20]", "null", "2.5"])
+def test_a_bulk_that_is_no_number_of_records_is_refused(written: str) -> None:
+    found = faults(MINIMAL.replace("  client_id", f"  bulk: {written}\n  client_id"))
+    assert set(found) == {"halo.bulk"}
+    assert "auto, off" in found["halo.bulk"]
+
+
 def test_comments_spaces_and_quoting_leave_the_hash_alone() -> None:
     noisy = MINIMAL.replace("tenant: acme", "# ours\n\ntenant:   'acme'  # name").replace("Draft", '"Draft"')
     assert accept(noisy.encode()) == accept(MINIMAL.encode())
