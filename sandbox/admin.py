@@ -148,7 +148,7 @@ class Admin:
         return ok({"last": self.world.log.last})
 
     async def list_faults(self, _: Request) -> Response:
-        return ok([fault(armed) for armed in self.world.faults.listed()])
+        return ok([self.fault(armed) for armed in self.world.faults.listed()])
 
     async def arm(self, request: Request) -> Response:
         sent = await body(request, list[FaultRule] | FaultRule)
@@ -157,7 +157,11 @@ class Admin:
             armed = [self.world.faults.arm(rule) for rule in rules]
         except re.error as error:
             raise AdminError(400, f"`path` is no regular expression: {error}") from None
-        return ok([fault(one) for one in armed])
+        return ok([self.fault(one) for one in armed])
+
+    def fault(self, armed: Armed) -> dict[str, Any]:
+        counts = {"seen": armed.seen, "met": armed.met, "actions": armed.actions}
+        return {"id": armed.id, **counts, "spent": self.world.faults.is_spent(armed), "rule": armed.rule}
 
     async def disarm(self, request: Request) -> Response:
         return ok({"disarmed": self.world.faults.clear(request.path_params.get("fault_id"))})
@@ -173,10 +177,6 @@ async def on_admin_error(_: Request, error: Exception) -> Response:
 
 def ok(value: Any) -> Response:
     return response(json_answer(200, value))
-
-
-def fault(armed: Armed) -> dict[str, Any]:
-    return {"id": armed.id, "seen": armed.seen, "met": armed.met, "rule": armed.rule}
 
 
 def table_of(name: str) -> str:

@@ -1,8 +1,7 @@
-"""Takes each request through log, budget, bearer, scope and faults, then applies it."""
+"""Takes each request through log, faults at the door, budget, bearer, scope and faults, then applies it."""
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 from starlette.requests import Request
@@ -10,16 +9,13 @@ from starlette.responses import Response
 
 from sandbox import auth, writing
 from sandbox.config import DEFAULT_INSTANCE
-from sandbox.errors import TEXT, Answer, RefusalError, empty, json_answer
-from sandbox.faults import FaultRule
+from sandbox.errors import Answer, RefusalError, empty, json_answer
+from sandbox.faults import Door
 from sandbox.instance import Instance
-from sandbox.limits import throttled
 from sandbox.log import Entry, note_changes
+from sandbox.misbehave import Apply, Misbehaviour, finished
 from sandbox.schema import stamp
-from sandbox.wire import Dropped, Hung, Truncated, response
 from sandbox.world import World
-
-Apply = Callable[[], Answer]
 
 
 @dataclass
@@ -27,17 +23,7 @@ class Api:
     """The tenant-facing endpoints of every instance."""
 
     world: World
-    _late: set[asyncio.Task[None]]
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self._late = set()
-
-    async def stop(self) -> None:
-        """Forgets the stores that were still to come."""
-        for task in self._late:
-            task.cancel()
-        await asyncio.gather(*self._late, return_exceptions=True)
+    misbehaviour: Misbehaviour = field(default_factory=Misbehaviour)
 
     def instance(self, request: Request) -> Instance | None:
         return self.world.instances.get(request.path_params.get("instance", DEFAULT_INSTANCE))
@@ -48,7 +34,10 @@ class Api:
             return Response(status_code=404)
         prefix = "" if instance.name == DEFAULT_INSTANCE else f"/{instance.name}"
         base = f"{request.url.scheme}://{request.url.netloc}{prefix}"
-        return response(json_answer(200, {"auth_url": f"{base}/auth", "tenant_id": instance.name}))
+        info = json_answer(200, {"auth_url": f"{base}/auth", "tenant_id": instance.name})
+        entry = self.open(instance, "authinfo", request, "/authinfo")
+        down = await self.met(instance, request, entry, "all", lambda: info)
+        return down or finished(entry, info)
 
     async def token(self, request: Request) -> Response:
         instance = self.instance(request)
@@ -57,9 +46,10 @@ class Api:
         wanted = auth.TokenRequest.read(await request.body())
         entry = self.open(instance, "token", request, "/token")
         entry.body = {"grant_type": wanted.grant_type, "client_id": wanted.client_id, "scope": wanted.scope}
-        armed = self.world.faults.meet(instance.name, "token", request.method, "/token", "")
         apply = logged(entry, lambda: grant(instance, wanted))
-        return await self.misbehave(instance, request, entry, armed.rule if armed else None, apply)
+        down = await self.met(instance, request, entry, "all", apply)
+        broken = down or await self.met(instance, request, entry, "token", apply)
+        return broken or finished(entry, apply())
 
     async def call(self, request: Request) -> Response:
         """Any request under /api."""
@@ -70,6 +60,12 @@ class Api:
         body = await request.body()
         entry = self.open(instance, "api", request, path)
         entry.body = decoded(body)
+        content_type = request.headers.get("content-type", "")
+        call = writing.Call(request.method, path, dict(request.query_params), content_type, body)
+        apply = logged(entry, lambda: writing.answer(instance, call), instance)
+        down = await self.met(instance, request, entry, "all", apply, body)
+        if down is not None:
+            return down
         now_s = self.world.clock.monotonic_s()
         if not instance.window.take(now_s):
             entry.fault = "budget"
@@ -80,66 +76,22 @@ class Api:
             return finished(entry, refusal.answer)
         if instance.config.latency_s:
             await asyncio.sleep(instance.config.latency_s)
-        content_type = request.headers.get("content-type", "")
-        call = writing.Call(request.method, path, dict(request.query_params), content_type, body)
+        broken = await self.met(instance, request, entry, "api", apply, body)
+        return broken or finished(entry, apply())
+
+    async def met(
+        self, instance: Instance, request: Request, entry: Entry, door: Door, apply: Apply, body: bytes = b""
+    ) -> Response | None:
+        """The answer of the fault that this request meets at `door`; None when it meets none."""
         text = body.decode("utf-8", "replace")
-        armed = self.world.faults.meet(instance.name, "api", request.method, path, text)
-        apply = logged(entry, lambda: writing.answer(instance, call), instance)
-        return await self.misbehave(instance, request, entry, armed.rule if armed else None, apply)
+        met = self.world.faults.meet(instance.name, door, entry.method, entry.path, text)
+        if met is None:
+            return None
+        return await self.misbehaviour.answer(met, instance.config.budget, request, entry, apply)
 
     def open(self, instance: Instance, kind: str, request: Request, path: str) -> Entry:
         at = stamp(self.world.clock.now())
         return self.world.log.open(instance.name, at, kind, request.method, path, dict(request.query_params))
-
-    async def misbehave(
-        self, instance: Instance, request: Request, entry: Entry, rule: FaultRule | None, apply: Apply
-    ) -> Response:
-        if rule is None:
-            return finished(entry, apply())
-        entry.fault = rule.action
-        match rule.action:
-            case "error" | "throttle" | "error_after_store":
-                if rule.action == "error_after_store":
-                    apply()
-                limit = rule.action == "throttle"
-                said = throttled(instance.config.budget, rule.retry_after_s) if limit else given(rule)
-                return finished(entry, said)
-            case "store_then_drop" | "drop_then_store" | "hang":
-                self.unanswered(rule, apply)
-                return Hung() if rule.action == "hang" else Dropped()
-            case "truncate":
-                whole = finished(entry, apply())
-                return Truncated(whole.body, whole.status_code, dict(whole.headers))
-            case "slow":
-                return await slow(request, entry, rule, apply)
-
-    def unanswered(self, rule: FaultRule, apply: Apply) -> None:
-        """Applies a request that gets no answer: now, later or never."""
-        if rule.action == "drop_then_store":
-            self.later(rule.delay_s, apply)
-        elif rule.action == "store_then_drop" or rule.apply == "first":
-            apply()
-
-    def later(self, delay_s: float, apply: Apply) -> None:
-        async def wait_and_apply() -> None:
-            await asyncio.sleep(delay_s)
-            apply()
-
-        task = asyncio.create_task(wait_and_apply())
-        self._late.add(task)
-        task.add_done_callback(self._late.discard)
-
-
-async def slow(request: Request, entry: Entry, rule: FaultRule, apply: Apply) -> Response:
-    if rule.apply == "after":
-        await asyncio.sleep(rule.delay_s)
-        answer = apply()
-    else:
-        answer = apply()
-        await asyncio.sleep(rule.delay_s)
-    if await request.is_disconnected():
-        return Dropped()
-    return finished(entry, answer)
 
 
 def logged(entry: Entry, apply: Apply, instance: Instance | None = None) -> Apply:
@@ -154,20 +106,6 @@ def logged(entry: Entry, apply: Apply, instance: Instance | None = None) -> Appl
         return answer
 
     return run
-
-
-def finished(entry: Entry, answer: Answer) -> Response:
-    entry.status = answer.status
-    return response(answer)
-
-
-def given(rule: FaultRule) -> Answer:
-    """The answer that an `error` rule names: nothing, a text as it is, or JSON."""
-    if rule.answer is None:
-        return Answer(rule.status)
-    if isinstance(rule.answer, str):
-        return Answer(rule.status, rule.answer.encode(), TEXT)
-    return json_answer(rule.status, rule.answer)
 
 
 def grant(instance: Instance, wanted: auth.TokenRequest) -> Answer:

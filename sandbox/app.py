@@ -40,7 +40,7 @@ def create_app(config: SandboxConfig) -> Starlette:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         yield
-        await api.stop()
+        await api.misbehaviour.stop()
 
     tenant = [
         Route("/api/authinfo", api.authinfo),

@@ -15,6 +15,7 @@ import msgspec
 
 JSON = "application/json; charset=utf-8"
 TEXT = "text/plain; charset=utf-8"
+HTML = "text/html; charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,10 +24,11 @@ class World:
     config: InstanceConfig = field(default_factory=InstanceConfig)
     clock: Clock = field(default_factory=Clock)
     instances: dict[str, Instance] = field(default_factory=dict)
-    faults: Faults = field(default_factory=Faults)
+    faults: Faults = field(init=False)
     log: RequestLog = field(default_factory=RequestLog)
 
     def __post_init__(self) -> None:
+        self.faults = Faults(self.clock)
         self.reset(DEFAULT_INSTANCE)
 
     def reset(self, name: str, *, blank: bool = False) -> Instance:

@@ -131,12 +131,44 @@ class Sandbox:
 
     def arm(self, action: str, **rule: Any) -> int:
         """Arms one fault on this instance; the rule's fields are those of `sandbox.faults.FaultRule`."""
-        sent = {"action": action, "instance": self.instance, **rule}
+        return self._arm(action=action, **rule)
+
+    def down(self, status: int | None = None, *, for_s: float | None = None) -> int:
+        """Everything of this instance fails until disarmed or for `for_s` seconds: connections are closed at
+        once, or a gateway's page with `status` (502, 503, 504) is answered. Returns the fault's id."""
+        rule = {"action": "drop"} if status is None else {"action": "html", "status": status}
+        return self._arm(**rule, on="all", times=0, for_s=for_s)
+
+    def throttle_all(self, *, for_s: float | None = None, retry_after_s: float | None = None) -> int:
+        """Everything of this instance is answered 429, until disarmed or for `for_s` seconds."""
+        return self._arm(action="throttle", on="all", times=0, for_s=for_s, retry_after_s=retry_after_s)
+
+    def chaos(
+        self,
+        rate: float,
+        *actions: str | dict[str, Any],
+        seed: int = 0,
+        for_s: float | None = None,
+        **rule: Any,
+    ) -> int:
+        """Each API call meets one of `actions` (none given: any at all) with probability `rate`, until disarmed
+        or for `for_s` seconds. An action is a name, or {"action", "weight", "delay_s", "apply", "status", ...}.
+        Returns the fault's id."""
+        chaos = {"rate": rate, "seed": seed, "actions": list(actions)}
+        return self._arm(chaos=chaos, for_s=for_s, **rule)
+
+    def met(self, fault_id: int) -> dict[str, int]:
+        """How often each action of an armed rule met a request."""
+        answered: dict[str, int] = next(one["actions"] for one in self.faults() if one["id"] == fault_id)
+        return answered
+
+    def _arm(self, **rule: Any) -> int:
+        sent = {"instance": self.instance, **rule}
         answered: int = self._send("POST", "/faults", json=sent)[0]["id"]
         return answered
 
     def faults(self) -> list[dict[str, Any]]:
-        """Armed rules of all instances with `seen` and `met`."""
+        """Armed rules of all instances with `seen`, `met`, `actions` (how often each met) and `spent`."""
         answered: list[dict[str, Any]] = self._send("GET", "/faults")
         return answered
 
