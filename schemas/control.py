@@ -64,13 +64,30 @@ class Proof(OwnData, frozen=True, kw_only=True):
     lag_s: float = 0.0
 
 
+class ArrayProof(OwnData, frozen=True, kw_only=True):
+    """What a tenant's Halo was seen to do with several records of one kind in one request.
+
+    `ok`: it took them and told each of them in its answer; else `why` not. `atomic`: of a request with a record that it
+    refuses it stored none.
+    """
+
+    kind: Kind
+    ok: bool
+    atomic: bool = False
+    why: str | None = None
+
+
 class ConnectionTested(OwnData, frozen=True, kw_only=True):
-    """The result of `hub tenant check`. Proofs hold for `instance` until a later test says otherwise."""
+    """The result of `hub tenant check`. Proofs hold for `instance` until a later test says otherwise.
+
+    `arrays` travel in an event of their own, which a release that doesn't know them passes over.
+    """
 
     instance: Id
     ok: bool
     checks: tuple[Check, ...] = ()
     proofs: tuple[Proof, ...] = ()
+    arrays: tuple[ArrayProof, ...] = ()
 
 
 class DecisionRequested(OwnData, frozen=True, kw_only=True):
