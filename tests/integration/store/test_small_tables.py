@@ -8,7 +8,7 @@ import pytest
 from hub.store import Store, proofs, rule_sets
 from hub.store.positions import Positions
 from hub.store.rule_sets import RuleSetRow
-from schemas.control import Proof
+from schemas.control import ArrayProof, Proof
 
 
 def rules(sequence: int, tenant: str = "acme", **fields: Any) -> RuleSetRow:
@@ -73,3 +73,36 @@ async def test_the_newest_proof_of_a_kind_and_lookup_holds(store: Store, order: 
         assert await proofs.load(conn, "acme", "h") == {"client": tests[2][::-1], "item": tests[1][1:]}
         assert await proofs.load(conn, "acme", "other") == {}
         assert await proofs.load(conn, "globex", "h") == {}
+
+
+@pytest.mark.parametrize("order", [(1, 2, 3), (3, 2, 1), (2, 3, 1)])
+async def test_the_newest_word_on_a_kinds_arrays_holds_and_says_why(
+    store: Store, order: tuple[int, ...]
+) -> None:
+    item, refused = ArrayProof(kind="item", ok=True, atomic=True), "Halo answered 400 to an array"
+    words = {
+        1: [item, ArrayProof(kind="client", ok=True)],
+        2: [ArrayProof(kind="item", ok=False, why=f"{refused}\0")],
+        3: [ArrayProof(kind="client", ok=True, atomic=True)],
+    }
+    async with store.write() as conn:
+        await proofs.put(conn, "acme", "h", [Proof(kind="item", by="field", ok=True)], 1.0)
+        for at in order:
+            await proofs.put_arrays(conn, "acme", "h", words[at], float(at))
+        await proofs.put_arrays(conn, "acme", "other", [item], 1.0)
+        assert await proofs.arrays_of(conn, "acme", "h") == {
+            "client": words[3][0],
+            "item": ArrayProof(kind="item", ok=False, why=f"{refused}\ufffd"),
+        }
+        assert [
+            (known.instance, known.proof.kind, known.since) for known in await proofs.arrays(conn, "acme")
+        ] == [
+            ("h", "client", 3.0),
+            ("h", "item", 2.0),
+            ("other", "item", 1.0),
+        ]
+        # What is known of arrays is no look-up.
+        assert await proofs.load(conn, "acme", "h") == {"item": [Proof(kind="item", by="field", ok=True)]}
+        await proofs.put_arrays(conn, "acme", "h", [item], 4.0)
+        assert (await proofs.arrays_of(conn, "acme", "h"))["item"] == item
+        assert await proofs.arrays(conn, "globex") == []
