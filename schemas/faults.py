@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 from typing import Any
 
@@ -10,12 +11,17 @@ import jsonschema
 import msgspec
 
 from schemas import documents
+from schemas.base import MAX_LINES
 from schemas.envelope import Fault
-from schemas.quotes import unsaid_faults
+from schemas.quotes import Line, unsaid_faults
 from schemas.registry import SOURCE_TYPES, decode
 
 MAX_FAULTS = 100
 MAX_DEPTH = 20
+MAX_CHECKED_BYTES = 64 * 1024
+"""Of what is read again with its JSON Schema, which takes a thousand times longer than a decode."""
+_NOT_ALL = Fault("", "is too large for all its faults to be told at once: mend these and send it again")
+_LINE = re.compile(r"^lines\[(\d+)\]")
 # Possessive, and content with an unending string still matches: no input makes this take more than one pass.
 _STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
 
@@ -65,17 +71,58 @@ def depth(value: bytes) -> int:
 
 def _faults(event_type: str, value: bytes, first: msgspec.ValidationError) -> tuple[Fault, ...]:
     instance = msgspec.json.decode(value)
-    found = {
-        Fault(error.json_path.removeprefix("$").removeprefix("."), error.message[:500])
-        for error in _validator(event_type).iter_errors(instance)
-    }
-    found |= {Fault(at, problem) for at, problem in unsaid_faults(instance)}
     problem, _, path = str(first).partition(" - at `")
-    told = Fault(path.rstrip("`").removeprefix("$").removeprefix("."), problem)
+    told = Fault(_place(path.rstrip("`")), problem)
+    doubtful, places, found = _doubtful(instance)
+    if _size(doubtful) > MAX_CHECKED_BYTES:
+        return (told, _NOT_ALL)
+    errors = itertools.islice(_validator(event_type).iter_errors(doubtful), MAX_FAULTS)
+    found |= {Fault(_placed(_place(error.json_path), places), error.message[:500]) for error in errors}
+    found |= {Fault(at, problem) for at, problem in itertools.islice(unsaid_faults(instance), MAX_FAULTS)}
     # A rule about the document as a whole has been told above, at its proper place.
-    if not found or (told.at and not any(fault.at == told.at for fault in found)):
+    if not found - {_NOT_ALL} or (told.at and not any(fault.at == told.at for fault in found)):
         found.add(told)
     return tuple(sorted(found)[:MAX_FAULTS])
+
+
+def _doubtful(document: Any) -> tuple[Any, list[int], set[Fault]]:
+    """The document without the lines that are right, where the lines that are left stood in it, and what to say.
+
+    What one faulty event takes, all that come behind it wait for: of very many wrong lines the first are enough.
+    Raises DataInvalid when there are too many lines.
+    """
+    lines = document.get("lines") if isinstance(document, dict) else None
+    if not isinstance(lines, list):
+        return document, [], set()
+    if len(lines) > MAX_LINES:
+        fault = Fault("lines", f"has {len(lines)} elements, of {MAX_LINES} at most")
+        raise DataInvalid("data.too_large", (fault,))
+    wrong = list(itertools.islice((n for n, line in enumerate(lines) if not _is_line(line)), MAX_FAULTS))
+    sizes = itertools.accumulate(_size(lines[place]) for place in wrong)
+    places = [place for place, size in zip(wrong, sizes, strict=True) if size <= MAX_CHECKED_BYTES // 2]
+    left = {**document, "lines": [lines[place] for place in places]}
+    return left, places, set() if places == wrong else {_NOT_ALL}
+
+
+def _is_line(value: Any) -> bool:
+    try:
+        msgspec.convert(value, Line)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
+def _size(value: Any) -> int:
+    return len(msgspec.json.encode(value))
+
+
+def _place(path: str) -> str:
+    return path.removeprefix("$").removeprefix(".")
+
+
+def _placed(at: str, places: list[int]) -> str:
+    """A path into the doubtful lines as one into all of them."""
+    return _LINE.sub(lambda match: f"lines[{places[int(match[1])]}]", at)
 
 
 @functools.cache

@@ -6,6 +6,7 @@ that is renamed, removed, retyped or newly required fails here; a new message or
 
 import copy
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 from msgspec import inspect
 
 from schemas import documents
+from schemas.base import MAX_LINES
 from schemas.envelope import from_headers, from_structured, headers_of, to_structured
 from schemas.faults import MAX_DEPTH, DataInvalid, decode_source, depth
 from schemas.registry import SOURCE_TYPES, TYPES, decode, encode
@@ -138,6 +140,50 @@ def test_what_no_schema_can_say_is_refused_with_its_place(line: dict[str, Any], 
         # The amount's text itself is what the schema refuses.
         any(fault.at.startswith("lines[0].") for fault in caught.value.faults)
     )
+
+
+@pytest.mark.feature("hub.contract", part="mapper")
+def test_faults_in_far_lines_are_told_at_their_own_places() -> None:
+    line = {"product": {"name": "x"}, "quantity": 1, "price": 1}
+    lines = [{"id": str(number), **line} for number in range(MAX_LINES)]
+    lines[700] |= {"price": "much"}
+    lines[1999] |= {"quantity": None, "id": "3"}
+    document = {"title": "t", "customer": {"name": "c"}, "lines": lines, "taxes": [{"name": "x"}]}
+    with pytest.raises(DataInvalid) as refused:
+        decode_source("quote.published.v1", json.dumps(document).encode())
+    assert {fault.at for fault in refused.value.faults} == {
+        "lines[700].price",
+        "lines[1999].quantity",
+        "lines[1999].id",
+        "taxes[0]",
+    }
+
+
+_LINE = {"id": "1", "product": {"name": "x"}, "quantity": 1, "price": 1}
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize(
+    ("more", "reason", "at"),
+    [
+        ({"lines": [_LINE] * 10_000}, "data.too_large", "lines"),
+        ({"lines": [0] * 500_000}, "data.too_large", "lines"),
+        ({"lines": [{}] * MAX_LINES}, "data.invalid", "lines[0]"),
+        ({"lines": [_LINE | {"price": "x" * 1_000}] * MAX_LINES}, "data.invalid", ""),
+        ({"custom": {str(number): "x" for number in range(100_000)}, "title": 1}, "data.invalid", ""),
+        ({"lines": [_LINE | {"id": 1, "custom": [0] * 300_000}]}, "data.invalid", ""),
+    ],
+    ids=["lines", "numbers", "empty lines", "long lines", "custom fields", "one long line"],
+)
+def test_no_content_makes_telling_the_faults_slow(more: dict[str, Any], reason: str, at: str) -> None:
+    """Whoever stands behind a faulty event in the log waits while its faults are looked for."""
+    value = json.dumps({"title": "t", "customer": {"name": "c"}, "lines": []} | more).encode()
+    started = time.process_time()
+    with pytest.raises(DataInvalid) as refused:
+        decode_source("quote.published.v1", value)
+    assert time.process_time() - started < 1.0
+    assert refused.value.reason == reason
+    assert at in {fault.at for fault in refused.value.faults}
 
 
 def test_two_lines_of_one_id_are_refused() -> None:
