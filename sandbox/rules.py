@@ -201,6 +201,7 @@ def supplier(instance: Instance, before: Values | None, element: Element) -> dic
     values = merged(before, element, inactive=False, datecreated=instance.now())
     if not values.get("name"):
         raise missing_column("cdesc", "COMPANY")
+    values["last_modified"] = instance.now()
     return values
 
 

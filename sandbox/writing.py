@@ -83,6 +83,18 @@ def post(instance: Instance, resource: Resource, call: Call) -> Answer:
     if call.content_type.split(";")[0].strip().lower() not in {"application/json", "text/json"}:
         raise empty(415)
     elements = bound(instance, resource, call.body)
+    mode = instance.config.arrays_of(resource.name)
+    if mode == "single_only" and len(elements) > 1:
+        raise rule_error("Only one record can be added or edited at a time")
+    results = saved_in_order(instance, resource, elements, atomic=mode == "atomic")
+    only_one = len(results) == 1 or (results and instance.config.array_answer == "one")
+    return json_answer(201, results[0] if only_one else results)
+
+
+def saved_in_order(
+    instance: Instance, resource: Resource, elements: list[dict[str, Any]], *, atomic: bool
+) -> list[dict[str, Any]]:
+    """The saved records; a refused element is taken back, and when `atomic` those before it as well."""
     start = instance.store.mark()
     results = []
     for element in elements:
@@ -90,9 +102,9 @@ def post(instance: Instance, resource: Resource, call: Call) -> Answer:
         try:
             results.append(save(instance, resource, element))
         except RefusalError:
-            instance.store.undo_to(start if instance.config.atomic_arrays else before)
+            instance.store.undo_to(start if atomic else before)
             raise
-    return json_answer(201, results[0] if len(results) == 1 else results)
+    return results
 
 
 def bound(instance: Instance, resource: Resource, body: bytes) -> list[dict[str, Any]]:
