@@ -117,3 +117,11 @@ TOPICS: tuple[TopicSpec, ...] = (
 )
 
 BY_NAME: dict[str, TopicSpec] = {topic.name: topic for topic in TOPICS}
+
+
+def is_keyed_by(topic: str, key: bytes | None, tenant: str) -> bool:
+    """Whether a record with this key is that tenant's: on every topic the key is the tenant, or begins with it."""
+    if key is None:
+        return False
+    name = tenant.encode()
+    return key == name if BY_NAME[topic].key == "tenant" else key.startswith(name + b"/")

@@ -3,7 +3,8 @@
 Invariants:
     * a tenant's sequence only rises: of two events with one sequence the first on the log counts, for every reader;
     * a revision that this release can't read (a newer one wrote it) leaves the tenant without rules: its work waits;
-    * a tenant at rest costs its text and no more: only rules that were asked for lately are kept in their parsed form.
+    * a tenant at rest costs its text and no more: only rules that were asked for lately are kept in their parsed form;
+    * a tenant has rules of its own alone: what is keyed, or written, for another tenant is none of its.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from hub.tenants.model import RuleSet
 from schemas.control import SettingsChanged
 from schemas.envelope import EnvelopeInvalid, from_headers
 from schemas.registry import decode
-from schemas.topics import CONTROL
+from schemas.topics import CONTROL, is_keyed_by
 
 SETTINGS_CHANGED = "settings.changed.v1"
 MAX_PARSED_BYTES = 2 * 1024 * 1024
@@ -140,6 +141,14 @@ class RulesFollower:
                 "settings.unreadable", offset=record.offset, partition=record.partition, problem=str(error)
             )
             return
+        if not is_keyed_by(CONTROL, record.key, envelope.tenant):
+            _log.error(
+                "settings.unreadable",
+                offset=record.offset,
+                partition=record.partition,
+                problem=f"it is for {envelope.tenant}, its key is not",
+            )
+            return
         present, _ = self.revision(envelope.tenant)
         if changed.sequence <= present:
             return
@@ -154,6 +163,11 @@ class RulesFollower:
         except RulesInvalid as error:
             revision.readable = False
             _log.error("settings.unreadable", tenant=tenant, sequence=revision.sequence, problem=str(error))
+            return None
+        if rules.tenant != tenant:
+            revision.readable = False
+            problem = f"its text is that of tenant {rules.tenant}"
+            _log.error("settings.unreadable", tenant=tenant, sequence=revision.sequence, problem=problem)
             return None
         parsed = Rules(tenant, revision.sequence, revision.hash, rules)
         self._parsed.put(parsed, len(revision.text))

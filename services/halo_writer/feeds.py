@@ -16,9 +16,9 @@ from hub.store.catalogue import HaloEvent
 from hub.store.engine import Store
 from hub.store.rule_sets import RuleSetRow
 from schemas.control import ConnectionTested, SettingsChanged
-from schemas.envelope import Envelope, EnvelopeInvalid, from_headers
+from schemas.envelope import Envelope, EnvelopeInvalid, Fault, from_headers
 from schemas.registry import TYPES, decode
-from schemas.topics import CONTROL, HALO
+from schemas.topics import CONTROL, HALO, is_keyed_by
 
 _log = structlog.get_logger(__name__)
 _HALO_SOURCE = "halo/"
@@ -73,6 +73,8 @@ def _read(record: Record) -> tuple[Envelope, msgspec.Struct] | None:
         envelope = from_headers(record.headers)
         if envelope.type not in TYPES:
             return None
+        if not is_keyed_by(record.topic, record.key, envelope.tenant):
+            raise EnvelopeInvalid([Fault("key", f"is not one of tenant {envelope.tenant!r}")])
         return envelope, decode(envelope.type, record.value)
     except (EnvelopeInvalid, msgspec.DecodeError) as error:
         _log.error(

@@ -1,14 +1,22 @@
-"""From a record on the commands topic to work, or to the reason why it can't be. Pure."""
+"""From a record on the commands topic to work, or to the reason why it can't be. Pure.
+
+Invariants:
+    * a command runs for the tenant of its key, and for no other: its envelope, its target and every record that it
+      refers to are that tenant's, in that tenant's Halo.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import msgspec
 
 from hub.bus.records import Record
 from hub.store.pending import Pending
-from schemas.commands import COMMANDS
+from schemas.commands import COMMANDS, Command, Field, QuoteLine
 from schemas.envelope import Envelope, EnvelopeInvalid, Fault, from_headers
 from schemas.registry import decode
+from schemas.targets import Target
 from services.halo_writer.work import Waiting, Work
 
 
@@ -32,6 +40,8 @@ def read_command(record: Record) -> Work:
         envelope = from_headers(record.headers)
     except EnvelopeInvalid as error:
         raise Unreadable("envelope.invalid", str(error), faults=error.faults) from None
+    if record.key != envelope.tenant.encode():
+        raise _foreign(Fault("key", f"must be {envelope.tenant!r}, the tenant that the command is for"))
     if envelope.type not in COMMANDS:
         raise Unreadable("version", f"{envelope.type} is not known to this release", newer=envelope)
     try:
@@ -40,7 +50,35 @@ def read_command(record: Record) -> Work:
         raise Unreadable("version", f"{envelope.type}: {error}", newer=envelope) from None
     except msgspec.DecodeError as error:
         raise Unreadable("data.not_json", str(error)) from None
+    for at, target in _targets(command):
+        if target.tenant != envelope.tenant:
+            raise _foreign(
+                Fault(at, f"is a record of {target.tenant!r}, the command is for {envelope.tenant!r}")
+            )
+        if target.instance != command.target.instance:
+            raise _foreign(
+                Fault(at, f"is a record in {target.instance!r}, not in {command.target.instance!r}")
+            )
     return Work(command=command, envelope=envelope, value=record.value)
+
+
+def _foreign(fault: Fault) -> Unreadable:
+    return Unreadable("tenant.mismatch", str(fault), faults=(fault,))
+
+
+def _targets(command: Command) -> Iterator[tuple[str, Target]]:
+    """The command's own target and those that it refers to, each with its place."""
+    yield "target", command.target
+    for name in command.state_fields():
+        field = getattr(command, name)
+        if not isinstance(field, Field):
+            continue
+        if isinstance(field.value, Target):
+            yield name, field.value
+        elif isinstance(field.value, tuple):
+            for place, line in enumerate(field.value):
+                if isinstance(line, QuoteLine):
+                    yield f"lines[{place}].item", line.item
 
 
 def of_newer_release(record: Record, envelope: Envelope, now: float) -> Pending:

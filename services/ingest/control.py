@@ -11,9 +11,9 @@ from hub.bus.settings import BusSettings
 from hub.telemetry.health import Condition
 from hub.tenants.follower import RulesFollower
 from schemas.control import SyncRequested
-from schemas.envelope import EnvelopeInvalid, from_headers
+from schemas.envelope import EnvelopeInvalid, Fault, from_headers
 from schemas.registry import decode
-from schemas.topics import CONTROL
+from schemas.topics import CONTROL, is_keyed_by
 from services.ingest.reading import Reading
 
 SYNC_REQUESTED = "sync.requested.v1"
@@ -40,6 +40,8 @@ def request_read(record: Record, reading: Reading) -> None:
         envelope = from_headers(record.headers)
         if envelope.type != SYNC_REQUESTED:
             return
+        if not is_keyed_by(CONTROL, record.key, envelope.tenant):
+            raise EnvelopeInvalid([Fault("key", f"must be {envelope.tenant!r}")])
         asked: SyncRequested = decode(envelope.type, record.value or b"")
     except (EnvelopeInvalid, msgspec.DecodeError) as error:
         _log.error("control.unreadable", offset=record.offset, partition=record.partition, problem=str(error))
