@@ -6,6 +6,8 @@
     DELETE instances/{name}             forget a named one; start the default one afresh
     POST   fixtures?instance=           add rows, body: YAML or JSON (?replace=true: drop all rows before)
     GET    state?instance=&resource=    rows as stored, all resources or one
+    PATCH  state?instance=&resource=&id=    a person edits a record; body: fields, null empties one
+    DELETE state?instance=&resource=&id=    a person deletes a record
     GET    counts?instance=&since=      rows per resource, requests per kind, call and status
     GET    requests?since=&instance=&kind=&method=&path=&limit=   the log; `path` is a regular expression
     DELETE requests                     empty the log (numbers go on)
@@ -26,12 +28,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sandbox import fixtures
+from sandbox import fixtures, people
 from sandbox.config import DEFAULT_INSTANCE
-from sandbox.errors import json_answer
+from sandbox.errors import RefusalError, json_answer
 from sandbox.faults import Armed, FaultRule
 from sandbox.instance import Instance
 from sandbox.log import Entry, tally
+from sandbox.resources import BY_PATH, Resource
 from sandbox.wire import response
 from sandbox.world import World
 
@@ -56,6 +59,8 @@ class Admin:
             Route("/instances/{name}", self.forget, methods=["DELETE"]),
             Route("/fixtures", self.load, methods=["POST"]),
             Route("/state", self.state),
+            Route("/state", self.edit, methods=["PATCH"]),
+            Route("/state", self.remove, methods=["DELETE"]),
             Route("/counts", self.counts),
             Route("/requests", self.requests),
             Route("/requests", self.clear_requests, methods=["DELETE"]),
@@ -119,6 +124,29 @@ class Admin:
         tables = {name: sorted(store.table(table_of(name)).items()) for name in names}
         return ok({name: [row.values for _, row in rows] for name, rows in tables.items()})
 
+    async def edit(self, request: Request) -> Response:
+        instance, resource, number = self.record(request)
+        fields = await body(request, dict[str, Any])
+        try:
+            return ok(people.edit(instance, resource, number, fields))
+        except RefusalError as refusal:
+            raise refused(refusal) from None
+
+    async def remove(self, request: Request) -> Response:
+        instance, resource, number = self.record(request)
+        try:
+            people.remove(instance, resource, number)
+        except RefusalError as refusal:
+            raise refused(refusal) from None
+        return ok({"deleted": number})
+
+    def record(self, request: Request) -> tuple[Instance, Resource, int]:
+        name = request.query_params.get("resource", "")
+        resource = BY_PATH.get(name.lower())
+        if resource is None:
+            raise AdminError(404, f"no resource `{name}`")
+        return self.instance(request), resource, number(request, "id", 0)
+
     async def counts(self, request: Request) -> Response:
         store = self.instance(request).store
         name = request.query_params.get("instance")
@@ -173,6 +201,10 @@ class Admin:
 async def on_admin_error(_: Request, error: Exception) -> Response:
     status = error.status if isinstance(error, AdminError) else 500
     return response(json_answer(status, {"error": str(error)}))
+
+
+def refused(refusal: RefusalError) -> AdminError:
+    return AdminError(refusal.answer.status, refusal.answer.body.decode() or "no such record")
 
 
 def ok(value: Any) -> Response:

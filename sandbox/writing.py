@@ -56,7 +56,10 @@ def answer(instance: Instance, call: Call) -> Answer:
             case "POST", None:
                 return post(instance, found.resource, call)
             case "DELETE", str() as record:
-                return delete(instance, found.resource, record)
+                number = numeric(record)
+                rights.check(instance.config.denied, found.resource.name, "DELETE", number)
+                delete(instance, found.resource, number)
+                return Answer(200)
             case "POST", _:
                 raise empty(404)
             case _:
@@ -168,15 +171,12 @@ def link(instance: Instance, table_id: int, halo_id: int, sent: Mapping[str, Any
     instance.store.put("ExternalLink", rules.external_link(instance, None, element))
 
 
-def delete(instance: Instance, resource: Resource, record: str) -> Answer:
-    number = numeric(record)
-    rights.check(instance.config.denied, resource.name, "DELETE", number)
+def delete(instance: Instance, resource: Resource, number: int) -> None:
     if not resource.writable or instance.store.get(resource.table, number) is None:
         raise empty(404)
     if resource.table == "Item" and sold(instance, number):
         raise rule_error("This Item is in use. Please make it obsolete instead")
     remove(instance, resource, number)
-    return Answer(200)
 
 
 def sold(instance: Instance, item_id: int) -> bool:

@@ -111,6 +111,16 @@ class Sandbox:
         ]
         return answered
 
+    def edit(self, resource: str, record: int, **fields: Any) -> dict[str, Any]:
+        """A person changes fields of a record (None empties one): not logged, not counted. The row as stored."""
+        query = self._query(resource=resource, id=record)
+        answered: dict[str, Any] = self._send("PATCH", "/state", params=query, json=fields)
+        return answered
+
+    def remove(self, resource: str, record: int) -> None:
+        """A person deletes a record: not logged, not counted."""
+        self._send("DELETE", "/state", params=self._query(resource=resource, id=record))
+
     def counts(self, *, since: int = 0) -> dict[str, Any]:
         """{"rows": {table: n}, "requests": {"kinds", "calls", "statuses", "created", "updated", "deleted"}}."""
         answered: dict[str, Any] = self._send("GET", "/counts", params=self._query(since=since))

@@ -208,7 +208,7 @@ def test_it_starts_with_a_fixture_of_ones_own_or_says_why_not(tmp_path: Path) ->
 def test_the_examples_of_the_manual_work(tmp_path: Path, free_port: int) -> None:
     text = (ROOT / "docs/sandbox.md").read_text()
     blocks = re.findall(r"```bash\n(.*?)```", text, re.DOTALL)
-    assert len(blocks) == 6
+    assert len(blocks) == 7
     script = "\n".join(["set -euo pipefail", "trap 'kill $(jobs -p)' EXIT", *blocks])
     script = script.replace("8901", str(free_port)).replace("/tmp/", f"{tmp_path}/")
     script = script.replace(".venv/bin/python", sys.executable)
@@ -217,6 +217,12 @@ def test_the_examples_of_the_manual_work(tmp_path: Path, free_port: int) -> None
         ["bash", "-c", script], check=False, cwd=ROOT, capture_output=True, text=True, timeout=30
     )
     assert done.returncode == 0, done.stderr
-    for part in ("Brightwater Dental Group", '"tax_total":379.6', "500\n", '"Stored all the same"'):
+    for part in (
+        "Brightwater Dental Group",
+        '"tax_total":379.6',
+        "500\n",
+        '"Stored all the same"',
+        "edited.example",
+    ):
         assert part in done.stdout
     assert done.stdout.endswith("ended cleanly\n")
