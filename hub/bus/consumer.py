@@ -13,6 +13,7 @@ three things are only right at the very moment when records leave the client:
 Invariants:
     * An offset is committed only after `done()` of every record before it in this assignment.
     * A handler that raises stops the intake and the process's liveness; its records stay uncommitted.
+    * A position that the store has forgotten stops the intake too: nothing is committed past it.
     * The handler is never blocked for backpressure: full partitions are paused, and the member stays in its
       group.
 """
@@ -83,7 +84,9 @@ class Consumer:
         self._clock = clock
         self._prefixes = Prefixes()
         self._intakes: dict[Partition, Intake] = {}
-        self._committer = Committer(self._prefixes, settings, self._commit, position_store, clock)
+        self._committer = Committer(
+            self._prefixes, settings, self._commit, self._committed, position_store, self._fail
+        )
         self._client: AIOKafkaConsumer | None = None
         self._getmany: Callable[..., Awaitable[_Polled]] | None = None
         self._learning: asyncio.Task[None] | None = None
@@ -101,7 +104,7 @@ class Consumer:
         """Return when the group may start; call it before the broker starts, if there is a position store.
 
         Raises:
-            StartPositionMismatch: the group would not start where it stopped.
+            StartPositionMismatch, StoreWentBack: the group would not start where it stopped.
         """
         if self._store is not None:
             await check_start(self._settings, self._topics, self._store)
@@ -184,22 +187,22 @@ class Consumer:
     async def assigned(self, partitions: frozenset[Partition]) -> None:
         """Begin an assignment."""
         intakes = [self._intake(partition) for partition in partitions]
-        self._learning = asyncio.create_task(self._learn_positions(intakes))
+        self._learning = asyncio.create_task(self._learn(intakes))
         if self._phase == "starting":
             self._phase = "polling"
         _log.info("bus.assigned", group=self._settings.group, partitions=sorted(partitions))
         if self._on_assigned is not None:
             await self._guarded_hook(self._on_assigned, partitions)
 
-    async def _learn_positions(self, intakes: Sequence[Intake]) -> None:
+    async def _learn(self, intakes: Sequence[Intake]) -> None:
         """Find out where reading starts, so that the lag is known before the first record."""
-        for intake in intakes:
-            try:
+        try:
+            await self._committer.assigned([intake.partition for intake in intakes])
+            for intake in intakes:
                 start = await self._require_client().position(TopicPartition(*intake.partition))
-            except KafkaError as error:
-                _log.info("bus.position_unknown", partition=intake.partition, error=repr(error))
-            else:
                 intake.prefix.starts_at(start)
+        except KafkaError as error:
+            _log.info("bus.start_unknown", group=self._settings.group, error=repr(error))
 
     def _stop_learning(self) -> None:
         if self._learning is not None:
@@ -309,6 +312,7 @@ class Consumer:
 
     def _end_assignment(self, partitions: Collection[Partition]) -> None:
         self._prefixes.revoked(partitions)
+        self._committer.revoked(partitions)
         for partition in partitions:
             intake = self._intakes.pop(partition, None)
             if intake is not None:
@@ -338,6 +342,11 @@ class Consumer:
         await client.commit(
             {partition: position for partition, position in due.items() if partition in assigned}
         )
+
+    async def _committed(self, partitions: Collection[Partition]) -> dict[Partition, int]:
+        client = self._require_client()
+        found = await asyncio.gather(*(client.committed(TopicPartition(*at)) for at in partitions))
+        return {partition: offset or 0 for partition, offset in zip(partitions, found, strict=True)}
 
     def _require_client(self) -> AIOKafkaConsumer:
         assert self._client is not None, "the broker has not started this consumer"

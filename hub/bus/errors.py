@@ -7,7 +7,9 @@ BusError
 ├── TopicMissing             a topic that the hub needs does not exist
 ├── PartitionCountDiffers    a topic exists with another number of partitions
 ├── TopicCreationFailed      the broker refused to create topics
-├── StartPositionMismatch    the group would start far from where it stopped
+├── StartPositionMismatch    the group would start far behind where it stopped
+├── StoreWentBack            the store has forgotten what was finished: it was restored
+├── GroupInUse               a group's offsets can't be moved while it has members
 ├── HandlerFailed            a service's handler raised: its batch stays uncommitted
 ├── BatchLost                the framework dropped a batch before the handler saw it
 ├── PollFailed               polling broke in a way that is not Kafka's
@@ -88,11 +90,37 @@ class StartPositionMismatch(BusError):
 
     def __init__(self, group: str, found: Sequence[str]) -> None:
         super().__init__(
-            f"group {group} would not start where it stopped: {'; '.join(found)}. If the store was restored, "
-            "rebuild it first; if the offsets were moved on purpose, start once with accept_start_position"
+            f"group {group} would not start where it stopped: {'; '.join(found)}. Its offsets were reset, have "
+            "expired or belong to another cluster: if that was meant, start once with "
+            "HUB_ACCEPT_START_POSITION=true"
         )
         self.group = group
         self.found = tuple(found)
+
+
+class StoreWentBack(BusError):
+    """The store is older than what was finished: records that it has forgotten would never be handed out again."""
+
+    def __init__(self, group: str, found: Sequence[str]) -> None:
+        super().__init__(
+            f"the store has gone back behind what group {group} has finished: {'; '.join(found)}. It was restored, "
+            "or failed over to an older copy: stop all services, run `hub store restored`, start them again. (If "
+            "instead the group's offsets were moved ahead on purpose, start once with "
+            "HUB_ACCEPT_START_POSITION=true)"
+        )
+        self.group = group
+        self.found = tuple(found)
+
+
+class GroupInUse(BusError):
+    """Processes are members of a group whose offsets are to be moved: stop them, then try again."""
+
+    def __init__(self, members: Sequence[str]) -> None:
+        super().__init__(
+            f"still running: {', '.join(members)}. Stop them first; one that was killed counts until its session "
+            "has timed out (HUB_KAFKA_SESSION_TIMEOUT_S)"
+        )
+        self.members = tuple(members)
 
 
 class HandlerFailed(BusError):

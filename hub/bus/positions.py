@@ -1,30 +1,45 @@
 """A group starts where it stopped, or not at all.
 
-The store remembers, apart from Kafka, up to where each group has committed. When the two differ widely at a
-start, either the store was restored, or the group's offsets were reset, expired or belong to another cluster:
-going on would skip or repeat records, so the start is refused.
+The store remembers, apart from Kafka, up to where each group has finished, and is told before Kafka is: whatever
+is killed when, the stored position of a partition is never lower than the committed one. So a committed one that is
+higher proves that the store went back (it was restored, or failed over to an older copy): the commands in between
+would never be carried out again, though nothing here remembers that they were. And a stored one that is far higher
+says that the group's offsets were reset, expired or belong to another cluster. Either start is refused.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Protocol
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from hub.bus.errors import StartPositionMismatch
+from hub.bus.errors import StartPositionMismatch, StoreWentBack
 from hub.bus.records import Partition
 from hub.bus.settings import BusSettings, client_options
 from hub.bus.topics import partition_counts
 
 
 class PositionStore(Protocol):
-    """Where committed positions are remembered outside Kafka; an instance belongs to one cluster."""
+    """Where positions are remembered outside Kafka; an instance belongs to one cluster."""
 
     async def load(self, group: str) -> Mapping[tuple[str, int], int]:
         """Return the last saved position per (topic, partition)."""
         ...
 
-    async def save(self, group: str, positions: Mapping[tuple[str, int], int]) -> None:
-        """Remember positions, leaving those of other partitions as they are."""
+    async def save(
+        self,
+        group: str,
+        positions: Mapping[tuple[str, int], int],
+        at_least: Mapping[tuple[str, int], int] | None = None,
+    ) -> set[tuple[str, int]]:
+        """Raise positions, leaving those of other partitions as they are; none is ever lowered.
+
+        Where less is stored than `at_least` says, nothing is saved: those partitions are returned.
+        """
+        ...
+
+    async def replace(self, group: str, positions: Mapping[tuple[str, int], int]) -> None:
+        """Remember these positions, higher or lower than before."""
         ...
 
 
@@ -35,47 +50,76 @@ def mismatches(
     *,
     distance: int,
 ) -> list[str]:
-    """Say, one line per partition, where Kafka's committed offset is not near the stored one. Pure."""
+    """Say, one line per partition, where Kafka's committed offset is far behind the stored one. Pure.
+
+    Behind it by little is a process that was killed between the two.
+    """
     found = []
     for partition, position in sorted(stored.items()):
-        name = f"{partition.topic}[{partition.partition}]"
-        kafka = committed.get(partition)
+        name, kafka = _name(partition), committed.get(partition)
         if partition not in committed:
             found.append(f"{name} does not exist, the store has {position}")
-        elif kafka is None:
-            found.append(f"{name} has no committed offset, the store has {position}")
-        elif abs(kafka - position) > distance:
-            found.append(f"{name} is committed at {kafka}, the store has {position}")
+        elif position - (kafka or 0) > distance:
+            is_at = "has no committed offset" if kafka is None else f"is committed at {kafka}"
+            found.append(f"{name} {is_at}, the store has {position}")
         elif position > end.get(partition, position) + distance:
             found.append(f"{name} ends at {end[partition]}, before the store's {position}")
     return found
+
+
+def lags(stored: Mapping[Partition, int], committed: Mapping[Partition, int | None]) -> list[str]:
+    """Say, one line per partition, where the store is behind Kafka's committed offset. Pure."""
+    return [
+        f"{_name(partition)} is committed at {kafka}, the store has {stored.get(partition, 'nothing')}"
+        for partition, kafka in sorted(committed.items())
+        if kafka is not None and kafka > stored.get(partition, 0)
+    ]
 
 
 async def check_start(settings: BusSettings, topics: Sequence[str], store: PositionStore) -> None:
     """Return when the group may start; with `accept_start_position`, take Kafka's word and save it.
 
     Raises:
-        StartPositionMismatch: a partition's committed offset is more than `position_distance` from the stored
-        one,
-            or is missing while the store has one.
+        StartPositionMismatch: a partition's stored position is more than `position_distance` above the committed
+            one.
+        StoreWentBack: a partition's committed offset is above the stored position.
     """
-    saved = await store.load(settings.group)
-    stored = {
-        Partition(*partition): position for partition, position in saved.items() if partition[0] in topics
-    }
+    stored = await stored_positions(settings.group, topics, store)
     committed, end = await committed_and_end(settings, topics)
     found = mismatches(stored, committed, end, distance=settings.position_distance)
-    if not found:
+    lagging = lags(stored, committed)
+    if not found and not lagging:
         return
     if not settings.accept_start_position:
-        raise StartPositionMismatch(settings.group, found)
-    await store.save(settings.group, {partition: offset or 0 for partition, offset in committed.items()})
+        raise (
+            StartPositionMismatch(settings.group, found) if found else StoreWentBack(settings.group, lagging)
+        )
+    await store.replace(settings.group, {partition: offset or 0 for partition, offset in committed.items()})
+
+
+async def stored_positions(group: str, topics: Sequence[str], store: PositionStore) -> dict[Partition, int]:
+    """The group's stored positions in these topics."""
+    saved = await store.load(group)
+    return {
+        Partition(*partition): position for partition, position in saved.items() if partition[0] in topics
+    }
 
 
 async def committed_and_end(
     settings: BusSettings, topics: Sequence[str]
 ) -> tuple[dict[Partition, int | None], dict[Partition, int]]:
     """Return where the group of `settings` has committed, None where it never has, and where each partition ends."""
+    async with apart(settings, topics) as (reader, partitions):
+        committed = {Partition(*partition): await reader.committed(partition) for partition in partitions}
+        ends = await reader.end_offsets(partitions)
+        return committed, {Partition(*partition): end for partition, end in ends.items()}
+
+
+@asynccontextmanager
+async def apart(
+    settings: BusSettings, topics: Sequence[str]
+) -> AsyncIterator[tuple[AIOKafkaConsumer, list[TopicPartition]]]:
+    """Give a client that knows the group's offsets and all partitions of the topics without being a member."""
     options = client_options(
         settings.bootstrap_servers, client_id=settings.client_id, security=settings.security
     )
@@ -86,10 +130,10 @@ async def committed_and_end(
     await reader.start()
     try:
         reader.assign(partitions)
-        committed = {Partition(*partition): await reader.committed(partition) for partition in partitions}
-        ends = {
-            Partition(*partition): end for partition, end in (await reader.end_offsets(partitions)).items()
-        }
-        return committed, ends
+        yield reader, partitions
     finally:
         await reader.stop()
+
+
+def _name(partition: Partition) -> str:
+    return f"{partition.topic}[{partition.partition}]"

@@ -28,7 +28,7 @@ class BusSettings:
     max_poll_interval_ms: int = 300_000
     max_batch_records: int = 500
     max_unsettled_per_partition: int = 5_000
-    commit_interval_s: float = 0.1
+    commit_interval_s: float = 0.2
     commit_timeout_s: float = 10.0
     revoke_drain_s: float = 5.0
     shutdown_drain_s: float = 10.0

@@ -39,17 +39,34 @@ async def test_the_same_rules_again_change_nothing_and_others_of_that_sequence_a
         assert await rule_sets.at(conn, "acme", 1) == rules(1)
 
 
-async def test_positions_are_kept_by_cluster_and_group(store: Store) -> None:
+async def test_positions_are_kept_by_cluster_and_group_and_only_rise(store: Store) -> None:
     one, two = Positions(store, "one"), Positions(store, "two")
     assert await one.load("writer") == {}
     await one.save("writer", {("commands", 0): 5, ("commands", 1): 2**40})
-    await one.save("writer", {("commands", 0): 3, ("quotes", 0): 0})
+    # A former owner's word may come late.
+    assert await one.save("writer", {("commands", 0): 3, ("quotes", 0): 0}) == set()
     await one.save("writer", {})
     await one.save("mapper", {("commands", 0): 8})
     await two.save("writer", {("commands", 0): 9})
-    assert await one.load("writer") == {("commands", 0): 3, ("commands", 1): 2**40, ("quotes", 0): 0}
+    assert await one.load("writer") == {("commands", 0): 5, ("commands", 1): 2**40, ("quotes", 0): 0}
     assert await one.load("mapper") == {("commands", 0): 8}
     assert await two.load("writer") == {("commands", 0): 9}
+    await one.replace("writer", {("commands", 0): 2, ("quotes", 1): 4})
+    assert await one.load("writer") == {
+        ("commands", 0): 2,
+        ("commands", 1): 2**40,
+        ("quotes", 0): 0,
+        ("quotes", 1): 4,
+    }
+
+
+async def test_a_position_that_the_store_has_forgotten_is_not_saved_over(store: Store) -> None:
+    positions = Positions(store, "k")
+    await positions.save("g", {("t", 0): 90, ("t", 1): 7})
+    moved = {("t", 0): 101, ("t", 1): 8, ("t", 2): 4, ("t", 3): 1}
+    refused = await positions.save("g", moved, {("t", 0): 100, ("t", 1): 7, ("t", 2): 3, ("t", 3): 0})
+    assert refused == {("t", 0), ("t", 2)}
+    assert await positions.load("g") == {("t", 0): 90, ("t", 1): 8, ("t", 3): 1}
 
 
 async def test_positions_saved_by_several_at_once_all_arrive(store: Store, other: Store) -> None:

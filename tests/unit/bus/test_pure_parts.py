@@ -20,7 +20,7 @@ from hub.bus.consumer import Consumer
 from hub.bus.delivery import Delivery
 from hub.bus.errors import RecordInvalid, RecordTooLarge
 from hub.bus.health import ConsumerHealth
-from hub.bus.positions import mismatches
+from hub.bus.positions import lags, mismatches
 from hub.bus.producer import check_record, partition_of, record_size
 from hub.bus.records import Outgoing, Partition
 from hub.bus.salvage import parse_records
@@ -112,9 +112,9 @@ def test_a_record_that_kafka_cannot_carry_is_refused(record: Outgoing) -> None:
     ("stored", "committed", "end", "expected"),
     [
         (100, 100, 200, []),
-        (100, 105, 200, []),
+        (100, 150, 200, []),
         (100, 95, 200, []),
-        (100, 150, 200, ["t[0] is committed at 150, the store has 100"]),
+        (9, None, 200, []),
         (100, 20, 200, ["t[0] is committed at 20, the store has 100"]),
         (100, None, 200, ["t[0] has no committed offset, the store has 100"]),
         (100, 100, 10, ["t[0] ends at 10, before the store's 100"]),
@@ -132,6 +132,24 @@ def test_a_partition_that_is_gone_is_named() -> None:
 
 def test_a_first_start_matches_whatever_kafka_has() -> None:
     assert mismatches({}, {P0: 500}, {P0: 900}, distance=10) == []
+
+
+@pytest.mark.parametrize(
+    ("stored", "committed", "expected"),
+    [
+        ({P0: 100}, 100, []),
+        ({P0: 101}, 100, []),
+        ({P0: 99}, 100, ["t[0] is committed at 100, the store has 99"]),
+        ({}, 100, ["t[0] is committed at 100, the store has nothing"]),
+        ({P0: 100}, None, []),
+        ({}, None, []),
+        ({}, 0, []),
+    ],
+)
+def test_a_store_behind_kafka_by_one_is_named(
+    stored: dict[Partition, int], committed: int | None, expected: list[str]
+) -> None:
+    assert lags(stored, {P0: committed}) == expected
 
 
 def test_a_drain_longer_than_the_rebalance_is_refused() -> None:
