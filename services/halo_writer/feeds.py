@@ -36,6 +36,7 @@ class Feeds:
     async def take(self, batch: Sequence[Delivery]) -> None:
         """Project a batch, then mark it done. Raises StoreUnavailable, which the caller survives by a restart."""
         seen: defaultdict[tuple[str, str], list[tuple[HaloEvent, float]]] = defaultdict(list)
+        revisions: list[RuleSetRow] = []
         for delivery in batch:
             message = _read(delivery.record)
             if message is None:
@@ -53,11 +54,15 @@ class Feeds:
                     text=data.text,
                     accepted_at=time,
                 )
-                async with self._store.write() as conn:
-                    await rule_sets.put(conn, revision)
+                revisions.append(revision)
             elif delivery.record.topic == HALO and envelope.producer.startswith(_HALO_SOURCE):
                 instance = envelope.producer.removeprefix(_HALO_SOURCE)
                 seen[envelope.tenant, instance].append((cast(HaloEvent, data), time))
+        if revisions:
+            # Thousands of tenant files may be accepted at once, and catalogues wait behind them on this feed.
+            async with self._store.write() as conn:
+                for revision in revisions:
+                    await rule_sets.put(conn, revision)
         for (tenant, instance), events in seen.items():
             async with self._store.write() as conn:
                 await catalogue.apply_dated(conn, tenant, instance, events)

@@ -119,16 +119,15 @@ class Reading:
         for tenant in self._lanes.keys() - known:
             self._lanes.pop(tenant).task.cancel()
         for tenant in known:
-            rules = self._follower.get(tenant)
-            if rules is None:
-                continue
+            # Of thousands of tenants only those that have something to do are worth parsing.
+            sequence, _ = self._follower.revision(tenant)
             lane = self._lanes.get(tenant)
             if lane is None:
                 wake = asyncio.Event()
                 task = asyncio.create_task(self._lane(tenant, wake), name=f"read-{tenant}")
-                self._lanes[tenant] = _Lane(task, wake, rules.sequence)
-            elif lane.sequence != rules.sequence:
-                lane.sequence = rules.sequence
+                self._lanes[tenant] = _Lane(task, wake, sequence)
+            elif lane.sequence != sequence:
+                lane.sequence = sequence
                 lane.wake.set()
 
     async def _lane(self, tenant: str, wake: asyncio.Event) -> None:
