@@ -7,7 +7,7 @@ travels and is looked for, and what the answer of a write tells. Everything else
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -64,6 +64,15 @@ def _no_finish(command: Command, element: Row, row: TargetState) -> Row:
     return element
 
 
+def _not_repeatable(command: Command, row: TargetState, groups: Collection[str]) -> bool:
+    return False
+
+
+def repeatable(command: Command, row: TargetState, groups: Collection[str]) -> bool:
+    """An update of plain fields by id: sent twice it leaves what once would."""
+    return True
+
+
 @dataclass(frozen=True)
 class KindSpec:
     """One kind of record.
@@ -87,6 +96,8 @@ class KindSpec:
     finish: Callable[[Command, Row, TargetState], Row] = _no_finish
     parts: frozenset[str] = frozenset()
     """Halo fields of the record that `children` needs; an answer without them is read back."""
+    repeatable: Callable[[Command, TargetState, Collection[str]], bool] = _not_repeatable
+    """Whether an update of these groups, sent again, adds nothing: only then may it share a request with others."""
     nested: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Objects inside the record that Halo takes as a whole, with those of their fields that it would lose."""
 

@@ -10,7 +10,7 @@ from halo.wire import as_id
 from schemas.commands import Command, MainContact
 from schemas.targets import TargetState
 from services.halo_writer.kinds import site
-from services.halo_writer.kinds.base import KindSpec, Resolved, Row
+from services.halo_writer.kinds.base import KindSpec, Resolved, Row, repeatable
 from services.halo_writer.names import folded
 
 
@@ -59,4 +59,5 @@ SPEC = KindSpec(
     natural_keys=_natural_keys,
     children=_children,
     parts=frozenset({"main_site_id"}),
+    repeatable=repeatable,
 )

@@ -6,7 +6,7 @@ from typing import Any
 
 from halo.resources import ITEM
 from schemas.commands import Command, UpsertItem
-from services.halo_writer.kinds.base import KindSpec, Resolved, Row, value_of
+from services.halo_writer.kinds.base import KindSpec, Resolved, Row, repeatable, value_of
 
 
 def _key_scope(command: Command, resolved: Resolved) -> Row | None:
@@ -54,4 +54,5 @@ SPEC = KindSpec(
     key_scope=_key_scope,
     natural_keys=_natural_keys,
     finish=_finish,
+    repeatable=repeatable,
 )

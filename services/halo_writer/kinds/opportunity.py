@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from halo.resources import OPPORTUNITIES
 from schemas.commands import Command, UpsertOpportunity
-from services.halo_writer.kinds.base import KindSpec, Resolved, Row, value_of
+from services.halo_writer.kinds.base import KindSpec, Resolved, Row, repeatable, value_of
 
 
 def _key_scope(command: Command, resolved: Resolved) -> Row | None:
@@ -28,4 +28,5 @@ SPEC = KindSpec(
     },
     key_field="third_party_id_string",
     key_scope=_key_scope,
+    repeatable=repeatable,
 )

@@ -5,7 +5,7 @@ An update that carries `lines` carries all of them, those that exist with their 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -85,6 +85,11 @@ def _finish(command: Command, element: Row, row: TargetState) -> Row:
     return element
 
 
+def _repeatable(command: Command, row: TargetState, groups: Collection[str]) -> bool:
+    """A line that Halo has not got yet would be added again."""
+    return "lines" not in groups or all(f"{_CHILD}{mark.id}" in row.children for mark in line_marks(command))
+
+
 def _children(command: Command, record: Mapping[str, Any], row: TargetState) -> dict[str, int]:
     lines = record.get("lines")
     if lines is None:
@@ -138,4 +143,5 @@ SPEC = KindSpec(
     check=_check,
     finish=_finish,
     parts=frozenset({"lines"}),
+    repeatable=_repeatable,
 )

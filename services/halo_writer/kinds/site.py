@@ -8,7 +8,7 @@ from msgspec import UNSET
 
 from halo.resources import SITE
 from schemas.commands import Command, SiteAddress, UpsertSite
-from services.halo_writer.kinds.base import KindSpec, Resolved, Row, value_of
+from services.halo_writer.kinds.base import KindSpec, Resolved, Row, repeatable, value_of
 from services.halo_writer.names import folded
 
 _LINES = ("line1", "line2", "line3", "line4", "postcode")
@@ -54,4 +54,5 @@ SPEC = KindSpec(
     on_create=frozenset({"client"}),
     natural_keys=_natural_keys,
     nested={"delivery_address": ("id", *_LINES)},
+    repeatable=repeatable,
 )

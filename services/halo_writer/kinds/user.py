@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from halo.resources import USERS
 from schemas.commands import Command, UpsertUser
-from services.halo_writer.kinds.base import KindSpec, Resolved, Row, value_of
+from services.halo_writer.kinds.base import KindSpec, Resolved, Row, repeatable, value_of
 from services.halo_writer.names import folded
 
 
@@ -38,4 +38,5 @@ SPEC = KindSpec(
     key_field="third_party_id",
     key_scope=_key_scope,
     natural_keys=_natural_keys,
+    repeatable=repeatable,
 )
