@@ -1,6 +1,7 @@
 """The catalogue: what a tenant's Halo holds, as last seen, to be found by name, SKU, email address or id.
 
-Absence here proves absence in Halo only as of `fresh_since`.
+Absence here proves absence in Halo only as of `fresh_since`. A read that began before the store was restored proves
+nothing any more: what the hub itself created after it, and noted here, may be what was forgotten.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import difflib
 
 import msgspec
-from sqlalchemy import func, or_, select
+from sqlalchemy import case, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -17,6 +18,7 @@ from hub.store.catalogue_rows import HaloEvent, Row, row_of, sku_of, text_key
 from hub.store.sql import storable
 from hub.store.tables import catalogue as table
 from hub.store.tables import catalogue_read as reads
+from hub.store.tables import store_generation
 from schemas.control import CatalogueKind
 
 __all__ = [
@@ -39,6 +41,10 @@ __all__ = [
 
 # difflib takes some 30 µs a name; names of about the same length are the likely ones.
 _MAX_NEAR_CANDIDATES = 1000
+_RESTORED_AT = select(store_generation.c.raised_at).scalar_subquery()
+_FRESH_SINCE = case(
+    (reads.c.complete_since >= func.coalesce(_RESTORED_AT, reads.c.complete_since), reads.c.complete_since)
+)
 
 
 class KindSummary(msgspec.Struct, frozen=True):
@@ -121,8 +127,8 @@ async def near(
 
 
 async def fresh_since(conn: AsyncConnection, tenant: str, instance: str, kind: CatalogueKind) -> float | None:
-    """When the last complete full read began: what existed in Halo then is here. None if there was none."""
-    statement = select(reads.c.complete_since).where(
+    """When the last complete full read began: what existed in Halo then is here. None: nothing proves that."""
+    statement = select(_FRESH_SINCE).where(
         reads.c.tenant == tenant, reads.c.instance == instance, reads.c.kind == kind
     )
     return (await conn.execute(statement)).scalar_one_or_none()
@@ -142,7 +148,7 @@ async def summary(conn: AsyncConnection, tenant: str, instance: str) -> list[Kin
             reads.c.kind,
             func.coalesce(counted.c.records, 0),
             func.coalesce(counted.c.inactive, 0),
-            reads.c.complete_since,
+            _FRESH_SINCE,
         )
         .select_from(reads.outerjoin(counted, counted.c.kind == reads.c.kind))
         .where(reads.c.tenant == tenant, reads.c.instance == instance)

@@ -1,7 +1,21 @@
 """Leases: at any time one owner for each share of a tenant, proven here and fenced by an epoch that only rises.
 
 The store's clock alone ends a lease. A holder counts on its own monotonic clock from before `take` or `renew` was
-called, so that it always stops first. Each function is one statement.
+called, so that it always stops first. All processes use the same term.
+
+What becomes of that when the store's clock is set while leases are held:
+
+* back: `until` lies further ahead than any term, and a holder that died would block its tenant for as long as the
+  step. So whoever finds that shortens it to one term from now, which is no less than a living holder believes: it
+  counts one term at most from its last renewal, and that is past. At any time there is one owner.
+* ahead: leases end at once, and another may take one while its holder still goes on by its own clock, until its next
+  renewal finds it lost. The epoch keeps the former holder from settling anything, and each write that it may have
+  under way has its intent on the target's row. But its successor counts `settle_s` from that intent by the clock that
+  was set: a step larger than `settle_s`, while a write is in flight, is outside of what the hub promises. Clocks of
+  database servers have to be slewed, not stepped.
+
+A restore of the store (`hub.store.restore`) begins all leases anew, epochs too. Fences stay whole: they name the owner
+beside the epoch, and an owner is one process of one start.
 """
 
 from __future__ import annotations
@@ -9,17 +23,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import msgspec
-from sqlalchemy import BigInteger, BindParameter, Text, and_, case, func, literal, or_, select, update
+from sqlalchemy import BigInteger, BindParameter, Text, and_, case, cast, func, literal, or_, select, update
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.elements import ColumnElement
 
 from hub.store.sql import insert_into, json_rows, store_now, to_json
-from hub.store.tables import lease
+from hub.store.tables import lease, store_generation
 
 Spend = Mapping[str, int]
 
 _SPEND = msgspec.json.Decoder(dict[str, int])
+# More than any budget allows.
+_ALL = 1_000_000_000
+_RESTORED = select(
+    literal('{"') + cast(cast(store_generation.c.raised_at, BigInteger), Text) + literal(f'":{_ALL}}}')
+).scalar_subquery()
 
 
 class Lease(msgspec.Struct, frozen=True):
@@ -37,11 +56,12 @@ class Lease(msgspec.Struct, frozen=True):
 async def take(conn: AsyncConnection, tenant: str, share: str, owner: str, ttl_s: float) -> Lease | None:
     """The lease, if it was free, expired or already mine; None while another holds it.
 
-    The epoch rises unless the lease is mine and unexpired. `spend` is the former holder's.
+    The epoch rises unless the lease is mine and unexpired. `spend` is the former holder's; of a lease that nobody
+    held since the store was restored, the worst case: all of the budget, at the time of the restore.
     """
     until = store_now() + ttl_s
     insert = insert_into(conn.dialect.name, lease).values(
-        tenant=tenant, share=share, owner=owner, epoch=1, until=until, spend="{}"
+        tenant=tenant, share=share, owner=owner, epoch=1, until=until, spend=func.coalesce(_RESTORED, "{}")
     )
     mine = and_(lease.c.owner == owner, lease.c.until > store_now())
     statement = insert.on_conflict_do_update(
@@ -54,7 +74,12 @@ async def take(conn: AsyncConnection, tenant: str, share: str, owner: str, ttl_s
         where=or_(lease.c.owner == owner, lease.c.until <= store_now()),
     ).returning(lease)
     row = (await conn.execute(statement)).one_or_none()
-    return _lease(row) if row else None
+    if row is not None:
+        return _lease(row)
+    # No clock that is right has set an end beyond one term: it has been set back since.
+    too_far = and_(lease.c.tenant == tenant, lease.c.share == share, lease.c.until > store_now() + ttl_s)
+    await conn.execute(update(lease).values(until=until).where(too_far))
+    return None
 
 
 async def renew(

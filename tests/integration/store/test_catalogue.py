@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hub.store import Store, catalogue
+from hub.store import Store, catalogue, restore
 from hub.store.catalogue import HaloEvent, KindSummary
 from schemas.halo_events import (
     HaloClient,
@@ -298,3 +298,26 @@ async def test_the_summary_counts_what_is_known(store: Store) -> None:
             KindSummary("user", 0, 0, None),
         ]
         assert await catalogue.summary(conn, "globex", HERE[1]) == []
+
+
+async def test_a_read_that_began_before_the_store_was_restored_proves_no_absence(store: Store) -> None:
+    now = await store.now()
+    seen: list[tuple[float, HaloEvent]] = [
+        (now - 9, client(1, "One", read_id="r")),
+        (now - 8, completed("r", 1, now - 10)),
+    ]
+    await apply(store, *seen)
+    assert await fresh(store) == now - 10
+    async with store.write() as conn:
+        await restore.begin(conn, {})
+    assert await fresh(store) is None
+    assert await names(store) == ["One"]
+    async with store.read() as conn:
+        (summary,) = await catalogue.summary(conn, *HERE)
+    assert (summary.records, summary.fresh_since) == (1, None)
+    # What comes again from the log after the restore brings no freshness back.
+    await apply(store, *seen)
+    assert await fresh(store) is None
+    later = await store.now() + 1
+    await apply(store, (later, client(1, "One", read_id="s")), (later, completed("s", 1, later)))
+    assert await fresh(store) == later

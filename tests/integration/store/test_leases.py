@@ -3,9 +3,10 @@
 import asyncio
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, update
 
-from hub.store import Store, leases
+from hub.store import Store, leases, restore
+from hub.store.tables import lease as table
 from tests.support.eventually import eventually
 
 KEY = ("acme", "write")
@@ -185,3 +186,70 @@ async def test_a_renewal_and_a_takeover_at_once_leave_one_owner(store: Store, ot
         assert kept != (stolen is not None)
         outcomes.add(kept)
     assert outcomes
+
+
+async def set_clock_back(store: Store, by_s: float) -> None:
+    """As the lease sees it: its end was set by a clock that was ahead of the present one."""
+    async with store.write() as conn:
+        await conn.execute(update(table).values(until=table.c.until + by_s))
+
+
+async def until(store: Store) -> float:
+    async with store.read() as conn:
+        lease = await leases.peek(conn, *KEY)
+    assert lease is not None
+    return lease.until
+
+
+async def test_a_dead_owners_lease_is_free_after_one_term_though_the_clock_was_set_back(
+    store: Store, other: Store
+) -> None:
+    assert await take(store, "a", 0.4)
+    await set_clock_back(store, 3600.0)
+    refused_at = await store.now()
+    assert await take(other, "b", 0.4) is None
+    assert refused_at < await until(store) <= await store.now() + 0.4
+    lease = await eventually(lambda: take(other, "b", 0.4))
+    assert lease is not None
+    assert lease.epoch == 2
+    # Not before the end of the term that its former holder could still believe in.
+    assert await store.now() >= refused_at + 0.4
+
+
+async def test_a_living_owner_keeps_its_lease_when_the_clock_is_set_back(store: Store, other: Store) -> None:
+    assert await take(store, "a")
+    await set_clock_back(store, 3600.0)
+    assert await take(other, "b") is None
+    assert await holds(store, "a", 1)
+    assert await renew(store, "a", 1) == {KEY}
+    end = await until(store)
+    assert await take(other, "b") is None
+    assert await until(store) == end
+
+
+async def test_an_end_that_a_right_clock_has_set_is_not_moved_by_who_waits_for_it(
+    store: Store, other: Store
+) -> None:
+    assert await take(store, "a", 5)
+    end = await until(store)
+    assert await take(other, "b", 30) is None
+    assert await take(other, "b", 5) is None
+    assert await until(store) == end
+
+
+async def test_a_lease_nobody_held_since_a_restore_begins_with_the_whole_budget_spent(store: Store) -> None:
+    assert await take(store, "a")
+    async with store.write() as conn:
+        await restore.begin(conn, {})
+    assert await renew(store, "a", 1) == set()
+    now = await store.now()
+    lease = await take(store, "b")
+    assert lease is not None
+    ((start, count),) = lease.spend.items()
+    assert abs(float(start) - now) < 5
+    assert count > 1_000_000
+    async with store.write() as conn:
+        await leases.release(conn, *KEY, "b", lease.epoch, {"7": 1})
+    again = await take(store, "c")
+    assert again is not None
+    assert again.spend == {"7": 1}
