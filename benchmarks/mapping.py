@@ -23,6 +23,7 @@ from pathlib import Path
 
 from benchmarks import quotes
 from benchmarks.kafka_log import KafkaLog, Positions
+from benchmarks.processes import cpu_s
 from benchmarks.quotes import Event
 from benchmarks.report import Figure
 from benchmarks.stack import hub_on_real_parts
@@ -37,7 +38,6 @@ _BASELINE = "benchmarks.baselines.faststream_pydantic"
 _LOOK_EVERY_S = 0.02
 _PATIENCE_S = 300.0
 _CHUNK = 2_000
-_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ async def _mapped(log: KafkaLog, mapper: Process, changes: Sequence[Event]) -> S
     pid = mapper.popen.pid
     with _frozen(pid):
         await log.publish(changes)
-        cpu_s = _cpu_s(pid)
+        before_s = cpu_s(pid)
     started = time.perf_counter()
     while await log.count(COMMANDS) < before + len(changes):
         if time.perf_counter() - started > _PATIENCE_S or mapper.popen.poll() is not None:
@@ -169,7 +169,7 @@ async def _mapped(log: KafkaLog, mapper: Process, changes: Sequence[Event]) -> S
     more = await log.count(COMMANDS) - before - len(changes)
     if more:
         raise RuntimeError(f"{more} commands more than events: this is no measure of one command each")
-    return Spent(len(changes), _cpu_s(pid) - cpu_s, wall_s)
+    return Spent(len(changes), cpu_s(pid) - before_s, wall_s)
 
 
 async def _decoded(hub: Hub, log: KafkaLog, mode: str, starts: Positions, events: int) -> Spent:
@@ -194,9 +194,3 @@ def _frozen(pid: int) -> Iterator[None]:
         yield
     finally:
         os.kill(pid, signal.SIGCONT)
-
-
-def _cpu_s(pid: int) -> float:
-    """User and system time of a process so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
