@@ -1,7 +1,8 @@
 """Proves on a tenant's Halo that our key is written with a new record and found again, and how long that takes.
 
 One record of each kind, named "hub check …", is made, looked for and removed again, whatever happens in between. Only a
-look-up that was seen to find a fresh record may later prove that a record is not there.
+look-up that was seen to find a fresh record may later prove that a record is not there. In passing, arrays are tried on
+it (`cli.check_arrays`).
 """
 
 import asyncio
@@ -10,12 +11,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from cli.check_arrays import BAD, GOOD, NAME_FIELD, in_words, try_arrays
 from cli.check_connection import Findings
 from cli.check_names import find
 from halo import HaloClient, Outcome, ReadFailed, Reply, as_id
 from halo.resources import EXTERNAL_LINK, SITE, USERS
 from hub.tenants.model import RuleSet
-from schemas.control import LookupBy, Proof
+from schemas.control import ArrayProof, LookupBy, Proof
 from schemas.targets import Kind, Target, our_key
 from services.halo_writer.kinds import SPECS
 from services.halo_writer.kinds.base import marks
@@ -55,8 +57,9 @@ class Prover:
         self._sleep = sleep
         self._ids: dict[Kind, int] = {}
         self._made: list[_Made] = []
-        self._unsure: list[Kind] = []
+        self._unsure: list[tuple[Kind, str]] = []
         self.proofs: list[Proof] = []
+        self.arrays: list[ArrayProof] = []
 
     async def prove(self) -> None:
         """Adds a check and proofs for each kind that the rules use. Raises GateClosed after removing what was made."""
@@ -65,6 +68,8 @@ class Prover:
                 if not await self._create(kind):
                     break
                 await self._look_for(kind)
+                if self._rules.halo.most_together > 1:
+                    await self._try_arrays(kind)
         finally:
             # Shielded: an interrupted check must not leave its records in somebody's Halo.
             await asyncio.shield(asyncio.ensure_future(self._remove_all()))
@@ -89,7 +94,7 @@ class Prover:
         halo_id = as_id(reply.body.get("id")) if reply.ok else None
         if halo_id is None:
             if reply.outcome in (Outcome.AMBIGUOUS, Outcome.APPLIED):
-                self._unsure.append(kind)
+                self._unsure.append((kind, ""))
             self._findings.add(
                 f"create {kind}", "failed", f"Halo did not make one: {reply.text or reply.outcome.value}"
             )
@@ -166,11 +171,30 @@ class Prover:
             await self._sleep(pause_s)
             pause_s = min(_LONGEST_PAUSE_S, pause_s * 2)
 
+    async def _try_arrays(self, kind: Kind) -> None:
+        spec, field = SPECS[kind], NAME_FIELD[kind]
+        element = self._element(kind)
+        assert element is not None, "one was made already"
+        # Without its name and its place Halo can't take it.
+        lacking = {name: value for name, value in element.items() if name not in (field, "ticket_id")}
+        tried = await try_arrays(
+            self._client,
+            kind,
+            self._ids[kind],
+            name=self._name,
+            good={**element, field: f"{self._name} (3)", **marks(spec, self._target(kind, GOOD))},
+            bad={**lacking, **marks(spec, self._target(kind, BAD))},
+        )
+        self._made += [_Made(kind, halo_id) for halo_id in tried.made]
+        self._unsure += [(kind, part) for part in tried.unsure]
+        self.arrays.append(tried.proof)
+        self._findings.add(f"arrays of {kind}", *in_words(tried.proof))
+
     async def _linked(self, kind: Kind) -> bool:
         return await self._linked_id(kind) == self._ids[kind]
 
-    async def _linked_id(self, kind: Kind) -> int | None:
-        key, table = our_key(self._target(kind)), SPECS[kind].resource.link_table
+    async def _linked_id(self, kind: Kind, part: str = "") -> int | None:
+        key, table = our_key(self._target(kind, part)), SPECS[kind].resource.link_table
         rows = await self._rows(EXTERNAL_LINK, third_party_id=key, table_id=table)
         found = (
             as_id(row.get("halo_id"))
@@ -197,23 +221,17 @@ class Prover:
         except ReadFailed:
             return []
 
-    def _target(self, kind: Kind) -> Target:
+    def _target(self, kind: Kind, part: str = "") -> Target:
         return Target(
             tenant=self._rules.tenant,
             instance=self._rules.instance,
             source="hub-check",
             kind=kind,
-            id=self._mark,
+            id=f"{self._mark}{part}",
         )
 
     async def _remove_all(self) -> None:
-        left: list[str] = []
-        for kind in self._unsure:
-            halo_id = await self._linked_id(kind)
-            if halo_id is None:
-                left.append(f"{kind} (if Halo made one)")
-            else:
-                self._made.append(_Made(kind, halo_id))
+        left = [f"{kind} (if Halo made one)" for kind in await self._find_unsure()]
         for made in reversed(self._made):
             if made.kind == "client":
                 await self._remove_parts(made.halo_id)
@@ -224,6 +242,20 @@ class Prover:
             self._findings.add("clean-up", "warning", f"still in Halo: {', '.join(left)}", fix)
         elif self._made:
             self._findings.add("clean-up", "ok", f"{len(self._made)} records made for the check are gone")
+
+    async def _find_unsure(self) -> list[Kind]:
+        """Find what may have been made untold; the kinds of those of which it can't be said."""
+        lags = {proof.kind: proof.lag_s for proof in self.proofs if proof.ok and proof.by == "external_link"}
+        left: list[Kind] = []
+        for kind, part in self._unsure:
+            # A record that other records of its kind would have been found after is not there.
+            await self._sleep(2 * lags.get(kind, 0.0))
+            halo_id = await self._linked_id(kind, part)
+            if halo_id is not None:
+                self._made.append(_Made(kind, halo_id))
+            elif kind not in lags:
+                left.append(kind)
+        return left
 
     async def _remove_parts(self, client_id: int) -> None:
         """The site and contact that came with the client: Halo keeps a client that still has some."""

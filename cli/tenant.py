@@ -21,14 +21,16 @@ from cli.messages import action, who
 from cli.output import Json, print_json, print_table, say
 from cli.tenant_rules import rules_of
 from halo import ConfigurationError, Gate, GateClosed
+from hub.bus.records import Outgoing
 from hub.lease_keeper import LeaseKeeper
 from hub.settings import Settings
-from hub.store import rule_sets
+from hub.store import proofs, rule_sets
+from hub.store.proofs import KnownArrays
 from hub.store.rule_sets import RuleSetRow
 from hub.tenants.model import RuleSet
 from hub.tenants.secrets import SecretUnavailable
 from hub.tenants.shares import OPS_SHARE
-from schemas.control import ConnectionTested, Proof, SyncRequested
+from schemas.control import ArrayProof, ConnectionTested, Proof, SyncRequested
 from services.ingest.connection import client_of
 from services.ingest.gate import ShareGate, budget_of
 
@@ -45,8 +47,11 @@ def show(
         int | None, typer.Option(help="The revision that a command names; the newest without it.", min=1)
     ] = None,
 ) -> None:
-    """Print the rules that were accepted, as the log has them: what a command's rule revision stood for."""
-    row = context.run(_accepted(context.settings(), tenant, at))
+    """Print the rules that were accepted, as the log has them: what a command's rule revision stood for.
+
+    Beside them, for each kind of record, whether the hub sends several in one request to this Halo, and why not.
+    """
+    row, arrays = context.run(_accepted(context.settings(), tenant, at))
     if row is None:
         raise BadInput(f"tenant {tenant!r} has no {'accepted rules' if at is None else f'revision {at}'}")
     print_json(
@@ -54,15 +59,26 @@ def show(
             "tenant": row.tenant,
             "sequence": row.sequence,
             "hash": row.hash,
-            "accepted_at": dt.datetime.fromtimestamp(row.accepted_at, dt.UTC).isoformat(),
+            "accepted_at": _time(row.accepted_at),
             "rules": msgspec.json.decode(row.text),
+            "arrays": [
+                {"instance": known.instance, "since": _time(known.since), **msgspec.to_builtins(known.proof)}
+                for known in arrays
+            ],
         }
     )
 
 
-async def _accepted(settings: Settings, tenant: str, at: int | None) -> RuleSetRow | None:
+async def _accepted(
+    settings: Settings, tenant: str, at: int | None
+) -> tuple[RuleSetRow | None, list[KnownArrays]]:
     async with context.store(settings) as opened, opened.read() as conn:
-        return await (rule_sets.latest(conn, tenant) if at is None else rule_sets.at(conn, tenant, at))
+        row = await (rule_sets.latest(conn, tenant) if at is None else rule_sets.at(conn, tenant, at))
+        return row, await proofs.arrays(conn, tenant)
+
+
+def _time(seconds: float) -> str:
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).isoformat()
 
 
 @app.command()
@@ -72,7 +88,7 @@ def check(
         bool,
         typer.Option(
             "--write-proof",
-            help="Also make one marked record of each kind in Halo, find it again, and remove it.",
+            help="Also make marked records of each kind in Halo, singly and in arrays, find them, and remove them.",
         ),
     ] = False,
     refresh: Annotated[
@@ -85,7 +101,7 @@ def check(
 ) -> None:
     """Test a tenant's connection to Halo, and every Halo name that its rules mention."""
     settings = context.settings()
-    rules, findings, proofs = context.run(_check(settings, tenant, write_proof, refresh, lag))
+    rules, findings, proofs, arrays = context.run(_check(settings, tenant, write_proof, refresh, lag))
     if json:
         print_json(
             {
@@ -94,6 +110,7 @@ def check(
                 "ok": findings.ok,
                 "checks": findings.checks,
                 "proofs": proofs,
+                "arrays": arrays,
             }
         )
     else:
@@ -110,7 +127,7 @@ def check(
 
 async def _check(
     settings: Settings, named: str, write_proof: bool, refresh: bool, lag_limit_s: float
-) -> tuple[RuleSet, Findings, tuple[Proof, ...]]:
+) -> tuple[RuleSet, Findings, tuple[Proof, ...], tuple[ArrayProof, ...]]:
     # The writer's kinds come with it, which no other command needs.
     from cli.check_keys import Prover
 
@@ -127,27 +144,30 @@ async def _check(
                 await prover.prove()
         except GateClosed as error:
             raise CommandFailed(f"{rules.tenant}: {error}") from None
-    await _tell(settings, rules, findings, tuple(prover.proofs), refresh=refresh)
-    return rules, findings, tuple(prover.proofs)
+    proofs, arrays = tuple(prover.proofs), tuple(prover.arrays)
+    if "bootstrap_servers" in settings.model_fields_set:
+        tested = ConnectionTested(
+            instance=rules.instance, ok=findings.ok, checks=tuple(findings.checks), proofs=proofs
+        )
+        await context.publish(settings, to_publish(rules.tenant, tested, arrays, refresh=refresh))
+    elif refresh:
+        raise BadInput("--refresh asks the hub over Kafka: set HUB_BOOTSTRAP_SERVERS")
+    return rules, findings, proofs, arrays
 
 
-async def _tell(
-    settings: Settings, rules: RuleSet, findings: Findings, proofs: tuple[Proof, ...], *, refresh: bool
-) -> None:
-    """Publishes what was found; without a broker in the settings there is nobody to tell."""
-    if "bootstrap_servers" not in settings.model_fields_set:
-        if refresh:
-            raise BadInput("--refresh asks the hub over Kafka: set HUB_BOOTSTRAP_SERVERS")
-        return
-    tested = ConnectionTested(
-        instance=rules.instance, ok=findings.ok, checks=tuple(findings.checks), proofs=proofs
-    )
-    id_, record = action("connection.tested.v1", rules.tenant, rules.tenant, tested)
+def to_publish(
+    tenant: str, tested: ConnectionTested, arrays: tuple[ArrayProof, ...], *, refresh: bool
+) -> list[Outgoing]:
+    """What a check tells the hub; what a release without arrays would refuse is an event of its own."""
+    id_, record = action("connection.tested.v1", tenant, tenant, tested)
     records = [record]
+    if arrays:
+        more = ConnectionTested(instance=tested.instance, ok=tested.ok, arrays=arrays)
+        records.append(action("connection.tested.v1", tenant, tenant, more, causationid=id_)[1])
     if refresh:
         sync = SyncRequested(by=who())
-        records.append(action("sync.requested.v1", rules.tenant, rules.tenant, sync, causationid=id_)[1])
-    await context.publish(settings, records)
+        records.append(action("sync.requested.v1", tenant, tenant, sync, causationid=id_)[1])
+    return records
 
 
 @asynccontextmanager

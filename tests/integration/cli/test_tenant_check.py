@@ -93,6 +93,84 @@ def test_our_key_is_proven_for_each_kind_and_every_record_is_gone_afterwards(
     assert sandbox.requests(method="POST"), "the records were really made"
 
 
+def arrays_of(answer: dict[str, Any]) -> dict[str, tuple[bool, bool, str | None]]:
+    """By kind: taken, all or none, why not."""
+    return {one["kind"]: (one["ok"], one.get("atomic", False), one.get("why")) for one in answer["arrays"]}
+
+
+@pytest.mark.feature("beyond.bulk", part="halo client")
+@pytest.mark.parametrize(("mode", "atomic"), [("partial", False), ("atomic", True)])
+def test_what_a_bad_record_does_to_an_array_is_proven_for_each_kind_and_leaves_no_trace(
+    sandbox: Sandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str], mode: str, atomic: bool
+) -> None:
+    sandbox.configure(arrays=mode)
+    before = {kind: sandbox.state(kind) for kind in KINDS}
+    code, answer = check(tenant_file(tmp_path, sandbox), capsys, "--write-proof")
+    assert code == 0, answer
+    kinds = ("client", "site", "user", "item", "opportunity", "quote")
+    assert arrays_of(answer) == dict.fromkeys(kinds, (True, atomic, None))
+    assert {kind: sandbox.state(kind) for kind in KINDS} == before
+    told = {one["name"]: one for one in answer["checks"]}
+    assert told["clean-up"]["verdict"] == "ok"
+    assert all(told[f"arrays of {kind}"]["verdict"] == "ok" for kind in kinds)
+    posts = [request["body"] for request in sandbox.requests(method="POST")]
+    assert [len(body) for body in posts].count(2) == 2 * len(kinds)
+
+
+@pytest.mark.parametrize(
+    ("halo", "why"),
+    [
+        ({"arrays": "single_only"}, "Halo answered 400"),
+        ({"array_answer": "one"}, "does not tell this record"),
+    ],
+)
+def test_a_halo_that_takes_no_arrays_or_tells_one_record_of_them_is_found_out(
+    sandbox: Sandbox,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    halo: dict[str, Any],
+    why: str,
+) -> None:
+    """The test still succeeds: nothing depends on arrays. What Halo stored untold is found and removed."""
+    sandbox.configure(**halo)
+    before = {kind: sandbox.state(kind) for kind in KINDS}
+    code, answer = check(tenant_file(tmp_path, sandbox), capsys, "--write-proof")
+    assert (code, answer["ok"]) == (0, True)
+    found = arrays_of(answer)
+    assert len(found) == len(KINDS)
+    assert all((ok, atomic) == (False, False) and why in str(said) for ok, atomic, said in found.values())
+    told = {one["name"]: one for one in answer["checks"]}
+    assert (told["arrays of item"]["verdict"], told["clean-up"]["verdict"]) == ("warning", "ok")
+    assert {kind: sandbox.state(kind) for kind in KINDS} == before
+
+
+def test_arrays_differ_by_kind_and_one_without_an_answer_proves_nothing(
+    sandbox: Sandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sandbox.configure(arrays={"Item": "atomic", "Users": "single_only"})
+    before = {kind: sandbox.state(kind) for kind in KINDS}
+    sandbox.arm("store_then_drop", method="POST", path="^/Site$", body="check", skip=2)
+    code, answer = check(tenant_file(tmp_path, sandbox), capsys, "--write-proof")
+    assert code == 0, answer
+    found = arrays_of(answer)
+    assert (found["item"][:2], found["user"][:2], found["client"][:2]) == (
+        (True, True),
+        (False, False),
+        (True, False),
+    )
+    assert found["site"][0] is False
+    assert {kind: sandbox.state(kind) for kind in KINDS} == before
+
+
+def test_a_tenant_that_wants_no_arrays_is_not_tried_with_any(
+    sandbox: Sandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tenant_file(tmp_path, sandbox, halo={"bulk": "off"})
+    code, answer = check(file, capsys, "--write-proof")
+    assert (code, answer["arrays"]) == (0, [])
+    assert {len(request["body"]) for request in sandbox.requests(method="POST")} == {1}
+
+
 def test_the_lag_of_halos_search_is_measured(
     sandbox: Sandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
