@@ -188,7 +188,7 @@ def _there(wanted: Expected, seen: Seen) -> Iterator[Finding]:
     for table, name_field, due in (
         ("Client", "name", wanted.clients),
         ("Users", "emailaddress", wanted.emails),
-        ("Item", "supplier_part_code", wanted.skus),
+        ("Item", "name", wanted.items),
     ):
         found = {str(row.get(name_field)) for row in seen.rows(table)}
         for name in sorted(due - found):
@@ -199,7 +199,7 @@ def _unasked(wanted: Expected, seen: Seen) -> Iterator[Finding]:
     for table, name_field, due in (
         ("Client", "name", wanted.clients),
         ("Users", "emailaddress", wanted.emails),
-        ("Item", "supplier_part_code", wanted.possible_skus | wanted.skus),
+        ("Item", "name", wanted.possible_items | wanted.items),
     ):
         for row in seen.new(table):
             if str(row.get(name_field)) not in due:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from tests.soak.histories import Event, Line
-from tests.soak.tenants import KNOWN_CUSTOMERS, KNOWN_PRODUCTS, known_customer, known_sku
+from tests.soak.tenants import KNOWN_CUSTOMERS, KNOWN_PRODUCTS, known_customer, known_product
 
 STATUS_NAMES = {
     "draft": "Draft",
@@ -58,8 +58,8 @@ class Expected:
     quotes: dict[str, Wanted] = field(default_factory=dict)
     clients: set[str] = field(default_factory=set)
     emails: set[str] = field(default_factory=set)
-    skus: set[str] = field(default_factory=set)
-    possible_skus: set[str] = field(default_factory=set)
+    items: set[str] = field(default_factory=set)
+    possible_items: set[str] = field(default_factory=set)
 
 
 def expected(events: Iterable[Event], tenants: Iterable[str]) -> dict[str, Expected]:
@@ -86,7 +86,7 @@ def _known(tenant: str) -> Expected:
         tenant,
         clients={known_customer(tenant, n) for n in range(1, KNOWN_CUSTOMERS + 1)},
         emails={f"known{n}@{tenant}-known.example" for n in range(1, KNOWN_CUSTOMERS + 1)},
-        skus={known_sku(tenant, n) for n in range(1, KNOWN_PRODUCTS + 1)},
+        items={known_product(tenant, n) for n in range(1, KNOWN_PRODUCTS + 1)},
     )
 
 
@@ -118,5 +118,5 @@ def _add(there: Expected, wanted: Wanted, revisions: list[Event]) -> None:
     there.clients.add(wanted.client)
     there.emails.add(wanted.email)
     newest = [event for event in revisions if event.lines is not None][-1]
-    there.skus |= {line.sku for line in newest.lines or ()}
-    there.possible_skus |= {line.sku for event in revisions for line in event.lines or ()}
+    there.items |= {line.product for line in newest.lines or ()}
+    there.possible_items |= {line.product for event in revisions for line in event.lines or ()}

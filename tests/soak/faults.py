@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import random
 import signal
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import httpx
 from confluent_kafka import Producer
 
 from tests.sandbox.server import Sandbox
@@ -59,9 +59,9 @@ def signalled(service: str, how: str, world: World, rng: random.Random, lasts_s:
 
 def server_away(what: str, how: str, world: World, rng: random.Random, lasts_s: float) -> End:
     """Kafka or PostgreSQL stopped, killed or frozen; it is there again at the end."""
-    server = world.kafka if what == "Kafka" else world.postgres
     world.note(f"{what} {how} for {lasts_s:.1f} s")
     world.is_down(what, True)
+    server = world.kafka if what == "Kafka" else world.postgres
     pids = _family(server.pid) if server.pid else []
     if how == "frozen":
         _signal(pids, signal.SIGSTOP)
@@ -71,8 +71,11 @@ def server_away(what: str, how: str, world: World, rng: random.Random, lasts_s: 
     def end() -> None:
         if how == "frozen":
             _signal(pids, signal.SIGCONT)
+        elif what == "Kafka":
+            # It needs seconds to come up: other faults go on meanwhile.
+            world.kafka.start(wait=False)
         else:
-            server.start()
+            world.postgres.start()
         world.is_down(what, False)
 
     return end
@@ -117,10 +120,15 @@ def throttled(world: World, rng: random.Random, lasts_s: float) -> End:
 
 
 def halo_frozen(world: World, rng: random.Random, lasts_s: float) -> End:
-    """Every tenant's Halo stands still; what was sent meanwhile takes effect afterwards, below `LATE_S`."""
-    os.kill(world.sandbox_pid, signal.SIGSTOP)
+    """Every tenant's Halo stands still; what was sent meanwhile takes effect afterwards, below `LATE_S`.
+
+    It is over at once: nothing else could begin meanwhile, since faults are armed there.
+    """
     world.note(f"every Halo frozen for {lasts_s:.1f} s")
-    return partial(os.kill, world.sandbox_pid, signal.SIGCONT)
+    os.kill(world.sandbox_pid, signal.SIGSTOP)
+    time.sleep(lasts_s)
+    os.kill(world.sandbox_pid, signal.SIGCONT)
+    return nothing
 
 
 def sign_in_broken(world: World, rng: random.Random, lasts_s: float) -> End:
@@ -176,13 +184,9 @@ def edited(world: World, rng: random.Random, lasts_s: float) -> End:
     if not rows:
         return nothing
     row, value = rng.choice(rows), f"by hand {rng.randrange(10**6)}"
-    edits = world.edits.setdefault(sandbox.instance, [])
-    # Until it is known to be there, nothing is claimed of this field.
-    edits[:] = [edit for edit in edits if (edit.table, edit.row, edit.field) != (table, row, name)]
-    with suppress(httpx.HTTPError), sandbox.client() as person:
-        if person.post(f"/{table}", json=[{"id": row, name: value}]).status_code == 201:
-            edits.append(Edit(table, row, name, value))
-            world.note(f"{sandbox.instance}: {table} {row} edited")
+    sandbox.edit(table, row, **{name: value})
+    world.edits.setdefault(sandbox.instance, []).append(Edit(table, row, name, value))
+    world.note(f"{sandbox.instance}: {table} {row} edited")
     return nothing
 
 

@@ -17,6 +17,7 @@ from tests.soak.tenants import (
     KNOWN_PRODUCTS,
     Tenant,
     known_customer,
+    known_product,
     known_sku,
 )
 
@@ -199,7 +200,7 @@ def _line(rng: random.Random, book: _Book, number: int) -> Line:
     name = book.tenant.name
     if rng.random() < 0.2:
         known = rng.randint(1, KNOWN_PRODUCTS)
-        return Line(f"l{number}", f"{name}-known product {known}", known_sku(name, known), 1, _price(rng))
+        return Line(f"l{number}", known_product(name, known), known_sku(name, known), 1, _price(rng))
     if rng.random() < 0.1:
         book.products += 1
     product = rng.randint(1, book.products)

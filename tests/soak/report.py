@@ -38,8 +38,8 @@ faults, but what they meet differs from run to run.
 
 {settings.WRITERS} writers, {settings.MAPPERS} mappers and {settings.INGESTS} ingests, each a process; one Apache Kafka,
 one PostgreSQL that keeps its commits when it is killed; 20 tenants, each with a [sandbox](sandbox.md) instance of its
-own for a Halo. One tenant has half of all events. One has 60 requests in 10 s, in its file and in its Halo. One loses its
-login, one its rights, one has a person who edits its records. Windows are scaled down:
+own for a Halo. One tenant has half of all events. One has 60 requests in 10 s, in its file and in its Halo. One loses
+its login, one its rights, one has a person who edits its records. Windows are scaled down:
 
 | | here | default |
 |---|---|---|

@@ -128,15 +128,10 @@ def _storm(
             heapq.heappop(due)[2]()
         if time.monotonic() - told_s > _TELL_S:
             told_s = time.monotonic()
-            asked = world.hub.sandbox.last_request() if not _halo_frozen(world) else "?"
+            asked = world.hub.sandbox.last_request()
             tell(f"{now_s:4.0f} s: {begun.total()} faults, {publisher.left} sendings left, {asked} requests")
         time.sleep(_TICK_S)
     return begun
-
-
-def _halo_frozen(world: World) -> bool:
-    stat = Path(f"/proc/{world.sandbox_pid}/stat").read_text()
-    return stat.rpartition(")")[2].split()[0] == "T"
 
 
 def _publish_the_rest(world: World, publisher: Publisher) -> int:
@@ -201,9 +196,8 @@ def _told(findings: Iterable[Finding], excused: Iterable[Finding], world: World,
         yield f"{UNFINISHED}: {rest}"
     for death in world.deaths:
         if _is_failure(death):
-            last = death.log.splitlines()[-1:] or ["(no log)"]
-            yield f"{DIED}: {death.name} with {death.code}: {last[0][:300]}"
-    yield from (f"{BAD_EXIT}: {text[:400]}" for text in world.bad_exits)
+            yield f"{DIED}: {death.name} with {death.code}: {death.why}"
+    yield from (f"{BAD_EXIT}: {text}" for text in world.bad_exits)
 
 
 # Figures ----------------------------------------------------------------------------------------------------

@@ -36,9 +36,9 @@ def tenants(count: int) -> tuple[Tenant, ...]:
         Tenant(NO_RIGHT, weight=2.0),
         Tenant(EDITED, weight=2.0),
         Tenant("t05", weight=2.0, config={"search_lag_s": 0.8}),
-        Tenant("t06", weight=2.0, config={"latency_s": 0.15}),
-        Tenant("t07", weight=2.0, config={"token_ttl_s": 20}),
-        Tenant("t08", weight=2.0, config={"atomic_arrays": True, "main_contact_compulsory": True}),
+        Tenant("t06", weight=2.0, config={"latency_s": 0.15, "array_answer": "one"}),
+        Tenant("t07", weight=2.0, config={"token_ttl_s": 20, "arrays": "single_only"}),
+        Tenant("t08", weight=2.0, config={"arrays": "atomic", "main_contact_compulsory": True}),
         Tenant("t09", weight=2.0, config={"budget": {"limit": 0, "retry_after": True}, "row_limit": 50}),
     )
     plain = (Tenant(f"t{number:02d}", weight=0.5 + number % 3) for number in range(len(odd), count))
@@ -67,6 +67,10 @@ def known_customer(tenant: str, number: int) -> str:
     return f"{tenant}-known customer {number}"
 
 
+def known_product(tenant: str, number: int) -> str:
+    return f"{tenant}-known product {number}"
+
+
 def known_sku(tenant: str, number: int) -> str:
     return f"{tenant}-KNOWN-{number}"
 
@@ -90,7 +94,7 @@ def known_rows(tenant: str) -> dict[str, list[dict[str, Any]]]:
         "Item": [
             {
                 "id": 90 + n,
-                "name": f"{tenant}-known product {n}",
+                "name": known_product(tenant, n),
                 "supplier_part_code": known_sku(tenant, n),
                 "assetgroup_id": 1,
                 "status": 14,

@@ -44,7 +44,7 @@ class Death:
     code: int
     ready: bool
     alone: bool
-    log: str
+    why: str
 
 
 @dataclass
@@ -171,16 +171,23 @@ class World:
         if member.term_sent_s is not None:
             if code != 0:
                 near = "" if alone else " (Kafka or PostgreSQL was away)"
-                self.bad_exits.append(f"{member.name} answered SIGTERM with {code}{near}: {tail(log, 3)}")
+                self.bad_exits.append(f"{member.name} answered SIGTERM with {code}{near}: {cause(log)}")
             return
         self.note(f"{member.name} ended by itself with {code}")
-        self.deaths.append(Death(member.name, code, member.ready, alone, tail(log, 12)))
+        self.deaths.append(Death(member.name, code, member.ready, alone, cause(log)))
 
     def disarm(self) -> None:
         """Halo misbehaves no more, and nobody stands still."""
         self.hub.sandbox.disarm()
         for member in self.members.values():
             self.thaw(member)
+
+
+def cause(log: Path) -> str:
+    """Why a service says that it ended; its last words when it doesn't say."""
+    lines = tail(log, 200).splitlines()
+    said = [line for line in lines if line.startswith("error: ")]
+    return (said or lines or ["(no log)"])[-1][:500]
 
 
 def stamp() -> str:

@@ -152,8 +152,8 @@ class KafkaServer:
     def pid(self) -> int | None:
         return self._process.pid if self._process else None
 
-    def start(self) -> None:
-        """Return when the broker answers a metadata request."""
+    def start(self, *, wait: bool = True) -> None:
+        """Return when the broker answers a metadata request, or, without `wait`, when its process has begun."""
         if self._external or self._process:
             return
         java, jars = _java(), resolve_jars()
@@ -167,7 +167,8 @@ class KafkaServer:
         )
         if not self._detached:
             atexit.register(self.stop)
-        self._await_ready(directory / "kafka.log")
+        if wait:
+            self._await_ready(directory / "kafka.log")
 
     def stop(self) -> None:
         """Shut down cleanly and return when the process has ended; the data stays for another start."""
