@@ -46,6 +46,7 @@ class Feeds:
             if isinstance(data, ConnectionTested):
                 async with self._store.write() as conn:
                     await proofs.put(conn, envelope.tenant, data.instance, data.proofs, time)
+                    await proofs.put_arrays(conn, envelope.tenant, data.instance, data.arrays, time)
             elif isinstance(data, SettingsChanged):
                 revision = RuleSetRow(
                     tenant=envelope.tenant,
