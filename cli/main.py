@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import typer
 
-from cli import audit, catalog, dlq, events, rules, tenant, topics
+from cli import audit, catalog, dlq, events, rules, store, tenant, topics
 from cli.backlog import backlog
 from cli.demo.command import demo
 from cli.errors import FAILED, OK, CommandFailed
@@ -34,6 +34,7 @@ app.add_typer(catalog.app, name="catalog")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(events.app, name="event")
 app.add_typer(rules.app, name="rules")
+app.add_typer(store.app, name="store")
 app.add_typer(tenant.app, name="tenant")
 app.add_typer(topics.app, name="topics")
 app.command("run")(run_service)
