@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import cast
@@ -14,6 +15,7 @@ from hub.bus.records import Record
 from hub.store import catalogue, proofs, rule_sets
 from hub.store.catalogue import HaloEvent
 from hub.store.engine import Store
+from hub.store.errors import StoreUnavailable
 from hub.store.rule_sets import RuleSetRow
 from schemas.control import ConnectionTested, SettingsChanged
 from schemas.envelope import Envelope, EnvelopeInvalid, Fault, from_headers
@@ -22,6 +24,8 @@ from schemas.topics import CONTROL, HALO, is_keyed_by
 
 _log = structlog.get_logger(__name__)
 _HALO_SOURCE = "halo/"
+_FIRST_DELAY_S = 0.5
+_LONGEST_DELAY_S = 10.0
 
 
 class Feeds:
@@ -34,7 +38,27 @@ class Feeds:
         self._store = store
 
     async def take(self, batch: Sequence[Delivery]) -> None:
-        """Project a batch, then mark it done. Raises StoreUnavailable, which the caller survives by a restart."""
+        """Project a batch, waiting out an absent store; then mark it done."""
+        delay_s, waited = _FIRST_DELAY_S, False
+        while True:
+            try:
+                await self._project(batch)
+                break
+            except StoreUnavailable as error:
+                if not waited:
+                    _log.warning("feed.held_up", messages=len(batch), problem=str(error))
+                waited = True
+            await asyncio.sleep(delay_s)
+            delay_s = min(2 * delay_s, _LONGEST_DELAY_S)
+            if not any(delivery.active for delivery in batch):
+                return
+        if waited:
+            _log.info("feed.goes_on", messages=len(batch))
+        for delivery in batch:
+            delivery.done()
+
+    async def _project(self, batch: Sequence[Delivery]) -> None:
+        """Bring the store to what a batch says. Raises StoreUnavailable; what was done then is only done again."""
         seen: defaultdict[tuple[str, str], list[tuple[HaloEvent, float]]] = defaultdict(list)
         revisions: list[RuleSetRow] = []
         for delivery in batch:
@@ -67,8 +91,6 @@ class Feeds:
         for (tenant, instance), events in seen.items():
             async with self._store.write() as conn:
                 await catalogue.apply_dated(conn, tenant, instance, events)
-        for delivery in batch:
-            delivery.done()
 
 
 def _read(record: Record) -> tuple[Envelope, msgspec.Struct] | None:
