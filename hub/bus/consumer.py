@@ -25,7 +25,7 @@ from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
-from aiokafka.errors import ConsumerStoppedError, KafkaError
+from aiokafka.errors import ConsumerStoppedError, CorruptRecordException, KafkaError
 from faststream.kafka import KafkaBroker
 
 from hub.bus.commits import Committer
@@ -35,7 +35,7 @@ from hub.bus.health import ConsumerHealth, Phase
 from hub.bus.positions import PositionStore, check_start
 from hub.bus.prefix import Prefixes
 from hub.bus.records import Partition
-from hub.bus.salvage import salvage
+from hub.bus.salvage import rewind, salvage
 from hub.bus.settings import BusSettings, client_options
 from hub.bus.subscription import TICK_MS, subscribe, to_record
 
@@ -252,12 +252,19 @@ class Consumer:
 
     async def _take(self, max_records: int) -> _Polled:
         assert self._getmany is not None
+        if self._learning is not None and not self._learning.done():
+            # Without knowing where reading starts there would be no way back there.
+            await asyncio.wait([self._learning], timeout=TICK_MS / 1000)
+            return {}
         try:
             polled = await self._getmany(timeout_ms=TICK_MS, max_records=max_records)
         except UnicodeDecodeError:
+            await self._rewind()
             return await self._salvaged()
         except KafkaError as error:
             self._poll_error = repr(error)
+            if isinstance(error, CorruptRecordException):
+                await self._rewind()
             raise
         except ConsumerStoppedError:
             raise
@@ -266,6 +273,16 @@ class Consumer:
             return {}
         self._poll_error = None
         return polled
+
+    async def _rewind(self) -> None:
+        """Back to what was not handed out yet."""
+        client, next_offsets = self._require_client(), {}
+        for partition, intake in self._intakes.items():
+            if intake.prefix.next_offset is not None:
+                next_offsets[TopicPartition(*partition)] = intake.prefix.next_offset
+        if client.assignment() - next_offsets.keys():
+            self._fail(PollFailed("a poll failed, and where reading began is not known"))
+        await rewind(client, next_offsets)
 
     async def _salvaged(self) -> _Polled:
         assert self._client is not None

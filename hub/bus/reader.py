@@ -17,7 +17,7 @@ from faststream.security import BaseSecurity
 
 from hub.bus.errors import TopicMissing
 from hub.bus.records import Record
-from hub.bus.salvage import salvage
+from hub.bus.salvage import rewind, salvage
 from hub.bus.settings import client_options
 from hub.bus.subscription import to_record
 from hub.bus.topics import partition_counts
@@ -141,9 +141,11 @@ async def _assigned(
 
 
 async def _poll(consumer: AIOKafkaConsumer, options: Mapping[str, Any]) -> list[Record]:
+    before = {partition: await consumer.position(partition) for partition in consumer.assignment()}
     try:
         polled = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_POLL_RECORDS)
     except UnicodeDecodeError:
+        await rewind(consumer, before)
         polled = await salvage(consumer, options)
         for partition, records in polled.items():
             consumer.seek(partition, records[-1].offset + 1)

@@ -54,6 +54,17 @@ async def salvage(
         await client.close()
 
 
+async def rewind(consumer: AIOKafkaConsumer, taken_up_to: Mapping[TopicPartition, int]) -> None:
+    """Read on from these offsets where reading has gone past them.
+
+    A poll that raises for one partition has already taken other partitions' records off aiokafka's buffers, and drops
+    them.
+    """
+    for partition, offset in taken_up_to.items():
+        if partition in consumer.assignment() and await consumer.position(partition) > offset:
+            consumer.seek(partition, offset)
+
+
 async def _fetch(client: AIOKafkaClient, partition: TopicPartition, offset: int) -> bytes:
     request = FetchRequest(
         max_wait_time=0,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from hub.bus.delivery import Delivery
-from hub.bus.producer import Publisher
+from hub.bus.producer import Publisher, partition_of
 from hub.bus.records import Outgoing
 from tests.support.bus import (
     Collector,
@@ -57,6 +57,27 @@ async def test_a_header_name_that_is_not_utf8_is_salvaged_in_order(bootstrap: st
     assert got.values == [b"before", b"0", b"1", b"2", b"3", b"after"]
     names = [(name.encode("utf-8", "surrogateescape"), value) for name, value in got.seen[3].record.headers]
     assert names == [(b"\xff\xfe", b"odd"), (b"fine", b"1")]
+
+
+@pytest.mark.fault("F12")
+async def test_a_header_name_that_is_not_utf8_costs_no_record_of_other_partitions(bootstrap: str) -> None:
+    """aiokafka takes several partitions' records off its buffers in one call, and raises for one of them."""
+    topic, settings = await make_topic(bootstrap, 6), bus_settings(bootstrap)
+    keys = [
+        next(key for key in map(b"%d".__mod__, range(99)) if partition_of(key, 6) == n) for n in range(1, 6)
+    ]
+    for key in keys:
+        await send(bootstrap, topic, [b"1", b"2"], key=key)
+    await send_bad_header_name(bootstrap, topic, [b"bad"], bad=0)
+    got = Collector()
+    async with member(settings, [topic], got):
+        await eventually(lambda: b"bad" in got.values)
+        await send(bootstrap, topic, [b"3"], key=keys[0])
+        await send_bad_header_name(bootstrap, topic, [b"bad too"], bad=0)
+        await eventually(lambda: {b"3", b"bad too"} <= set(got.values))
+        for key in keys:
+            values = [one.record.value for one in got.seen if one.record.key == key]
+            assert values[:2] == [b"1", b"2"], partition_of(key, 6)
 
 
 async def test_a_tombstone_is_none_and_an_empty_value_is_not(bootstrap: str) -> None:

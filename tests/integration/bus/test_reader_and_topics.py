@@ -89,6 +89,19 @@ async def test_a_range_reads_a_header_name_that_is_not_utf8(bootstrap: str) -> N
     assert records[1].headers[0] == ("\udcff\udcfe", b"odd")
 
 
+@pytest.mark.fault("F12")
+async def test_a_header_name_that_is_not_utf8_costs_a_range_no_record_of_other_partitions(
+    bootstrap: str,
+) -> None:
+    topic = await make_topic(bootstrap, 6)
+    keys = [b"%d" % number for number in range(20)]
+    for key in keys:
+        await send(bootstrap, topic, [b"1"], key=key)
+    await send_bad_header_name(bootstrap, topic, [b"bad"], bad=0)
+    found = Counter([record.key async for record in read_range(bootstrap, topic)])
+    assert found == Counter([*keys, b"k"])
+
+
 async def test_reading_an_unknown_topic_says_so(bootstrap: str) -> None:
     with pytest.raises(TopicMissing, match="hub topics apply"):
         await read(bootstrap, "nothing.here")
