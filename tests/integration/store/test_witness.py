@@ -1,0 +1,68 @@
+"""A store that has forgotten changes of targets is found out by the log, though no position tells of it."""
+
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from hub.bus.errors import StoreWentBack
+from hub.bus.producer import Publisher
+from hub.bus.records import Outgoing
+from hub.bus.settings import BusSettings
+from hub.store import Store, targets
+from hub.witness import check_targets
+from schemas.registry import encode
+from schemas.targets import Target, TargetState
+from tests.support.bus import bus_settings, make_topic
+from tests.support.kafka import KafkaServer
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    opened = await Store.open(f"sqlite+aiosqlite:///{tmp_path / 'store.db'}")
+    await opened.migrate()
+    yield opened
+    await opened.close()
+
+
+def state(id_: str, version: int) -> TargetState:
+    target = Target(tenant="acme", instance="halo.example", source="quoter", kind="quote", id=id_)
+    return TargetState(target=target, version=version, halo_id=7)
+
+
+async def keep(store: Store, states: Sequence[TargetState]) -> None:
+    async with store.write() as conn:
+        for one in states:
+            assert await targets.save(conn, one, expected_version=one.version - 1, lease=None)
+
+
+async def tell(settings: BusSettings, topic: str, states: Sequence[TargetState]) -> None:
+    publisher = Publisher(settings)
+    await publisher.start()
+    told = [Outgoing(topic, one.target.key.encode(), encode(one)) for one in states]
+    await publisher.publish([*told, Outgoing(topic, b"acme/other", b'{"of": "a newer release"}')])
+    await publisher.stop()
+
+
+async def test_what_the_log_tells_of_and_the_store_forgot_is_found(kafka: KafkaServer, store: Store) -> None:
+    topic, settings = await make_topic(kafka.bootstrap, 2), bus_settings(kafka.bootstrap)
+    await check_targets(settings, store, topic=topic)
+    known = [state("q-1", 1), state("q-1", 2), *(state(f"other-{number}", 1) for number in range(40))]
+    await keep(store, known)
+    await tell(settings, topic, known)
+    await check_targets(settings, store, topic=topic)
+    # The store may be ahead: an outbox is published after its transaction.
+    await keep(store, [state("q-1", 3)])
+    await check_targets(settings, store, topic=topic)
+
+    await tell(settings, topic, [state("q-1", 4)])
+    with pytest.raises(StoreWentBack, match=r"version 4 of acme/.*/q-1/, the store 3.*hub store restored"):
+        await check_targets(settings, store, topic=topic)
+
+
+async def test_a_target_that_the_store_never_had_is_found(kafka: KafkaServer, store: Store) -> None:
+    topic, settings = await make_topic(kafka.bootstrap, 2), bus_settings(kafka.bootstrap)
+    await tell(settings, topic, [state("q-9", 1)])
+    with pytest.raises(StoreWentBack, match=r"version 1 of acme/.*, the store 0"):
+        await check_targets(settings, store, topic=topic)
+    await check_targets(bus_settings(kafka.bootstrap, accept_start_position=True), store, topic=topic)
