@@ -10,6 +10,8 @@ import datetime as dt
 import hashlib
 from collections.abc import Sequence
 
+import msgspec
+
 from hub.bus.records import Outgoing, Record
 from schemas.commands import Basis
 from schemas.envelope import Envelope, Fault, headers_of
@@ -24,7 +26,10 @@ UNKNOWN_TENANT = "unknown"
 """The tenant of a dead letter whose record doesn't say any."""
 MAX_KEPT_BYTES = 1_200_000
 """Of the original's key, value and headers; a larger one is read where it came from, on its own topic."""
+MAX_LETTER_BYTES = 1_800_000
+"""Of the letter as it is written, where bytes and odd names take more room than they came in."""
 _MAX_MESSAGE = 2_000
+_MAX_FAULT = 500
 
 
 def of_record(
@@ -40,10 +45,6 @@ def of_record(
     basis: Basis | None = None,
 ) -> Outgoing:
     """The dead letter of one record, ready to publish. `reason` is a code, `message` says it to people."""
-    whole = _size(record) <= MAX_KEPT_BYTES
-    if not whole:
-        where = f"{record.topic}, partition {record.partition}, offset {record.offset}"
-        message = f"{message}; the record is too large to be kept here, it stays at {where}"
     letter = DeadLetter(
         stage=stage,
         reason=reason,
@@ -55,10 +56,7 @@ def of_record(
         event_id=None if envelope is None else envelope.id,
         event_type=None if envelope is None else envelope.type,
         subject=None if envelope is None else envelope.subject,
-        key=_text(record.key) if whole else None,
-        value=_text(record.value) if whole else None,
-        headers=tuple((_name(name), _text(value)) for name, value in record.headers) if whole else (),
-        faults=tuple(faults),
+        faults=tuple(Fault(fault.at[:_MAX_FAULT], fault.problem[:_MAX_FAULT]) for fault in faults),
         fix=fix,
         target=target,
         basis=basis,
@@ -77,7 +75,24 @@ def of_record(
         correlationid=None if envelope is None else envelope.correlationid or envelope.id,
         causationid=None if envelope is None else envelope.id,
     )
-    return Outgoing(DEAD_LETTERS, tenant.encode(), encode(letter), headers_of(about))
+    return Outgoing(DEAD_LETTERS, tenant.encode(), _with_the_original(letter, record), headers_of(about))
+
+
+def _with_the_original(letter: DeadLetter, record: Record) -> bytes:
+    """The letter's JSON with the record's bytes; or saying where they are, when no message holds both."""
+    if _size(record) <= MAX_KEPT_BYTES:
+        whole = msgspec.structs.replace(
+            letter,
+            key=_text(record.key),
+            value=_text(record.value),
+            headers=tuple((_name(name), _text(value)) for name, value in record.headers),
+        )
+        value = encode(whole)
+        if len(value) <= MAX_LETTER_BYTES:
+            return value
+    where = f"{record.topic}, partition {record.partition}, offset {record.offset}"
+    message = f"{letter.message}; the record is too large to be kept here, it stays at {where}"
+    return encode(msgspec.structs.replace(letter, message=message))
 
 
 def _size(record: Record) -> int:

@@ -21,6 +21,7 @@ from hub.bus.connect import bus_settings, security_of
 from hub.bus.consumer import Consumer
 from hub.bus.producer import Publisher
 from hub.bus.topics import check_topics
+from hub.dead_letter_box import DeadLetterBox
 from hub.lease_keeper import LeaseKeeper
 from hub.runtime import Service, serving
 from hub.settings import Settings
@@ -72,10 +73,13 @@ async def run(settings: Settings, service: Service) -> None:
             keeper, files, store, follower, publisher.publish, progress, every_s=SETTINGS_EVERY_S
         )
         service.run(duty.run(), "settings files")
+        letters = DeadLetterBox(publisher.publish, service.health.condition("dead letters"))
+        service.run(letters.run(), "dead letters")
         mapper = Mapper(
             store,
             follower,
             publisher.publish,
+            letters,
             service.metrics,
             max_message_bytes=bus.max_record_bytes,
             now=_now,

@@ -76,8 +76,6 @@ class Batch:
                 self.surprises.append((event, error))
                 result = _refuse(event, "mapper.failed", (Fault("", f"{type(error).__name__}: {error}"),))
             self.settled.append(Settled(event, result))
-            if isinstance(result, Refused):
-                self.outgoing.append(result.letter)
 
     def changed(self) -> list[tuple[Record, int]]:
         """The records to save, each with the version that it must still have."""

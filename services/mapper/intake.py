@@ -15,6 +15,12 @@ from schemas.quotes import Quote, QuoteStatus
 from services.mapper.refs import MAX_ID
 
 MAX_FAULTS_SAID = 5
+_FIXES = {
+    "type.unknown": "if a newer release reads this type, upgrade the hub and redrive this dead letter; "
+    "else let the producer send a type that is listed",
+    "time.ahead": "correct the clock that is wrong, the producer's or the hub's; then redrive this dead letter",
+    "data.too_large": "split the document, and publish its parts",
+}
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -73,6 +79,7 @@ def refused(
     said = "; ".join(map(str, faults[:MAX_FAULTS_SAID]))
     if len(faults) > MAX_FAULTS_SAID:
         said = f"{said}; and {len(faults) - MAX_FAULTS_SAID} more"
+    fix = fix or _FIXES.get(reason)
     letter = of_record(record, "mapper", reason, said, envelope=envelope, faults=faults, fix=fix)
     return Refused(record, envelope, reason, letter)
 

@@ -3,7 +3,8 @@
 Invariants:
     * an event is marked done only when all that it caused is acknowledged by Kafka and its record is saved;
     * a record is saved only after its commands are on the log: a crash in between makes the same ones again;
-    * nothing here waits for one tenant: what can't be mapped yet becomes a pending row.
+    * nothing here waits for one tenant: what can't be mapped yet becomes a pending row, and what never can a dead
+      letter, whose event alone stays undone while dead letters can't be written.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import structlog
 from hub.bus.delivery import Delivery
 from hub.bus.errors import PublishFailed
 from hub.bus.records import Outgoing, Record
+from hub.dead_letter_box import DeadLetterBox, Posted
 from hub.steps import Steps
 from hub.store import pending, records
 from hub.store.engine import Store
@@ -56,6 +58,7 @@ class Mapper:
         store: Store,
         rules: RulesSource,
         publish: Callable[[Sequence[Outgoing]], Awaitable[None]],
+        letters: DeadLetterBox,
         metrics: Metrics,
         *,
         max_message_bytes: int,
@@ -65,6 +68,7 @@ class Mapper:
         self._store = store
         self._rules = rules
         self._publish = publish
+        self._letters = letters
         self._metrics = metrics
         self._max_message_bytes = max_message_bytes
         self._now = now
@@ -72,24 +76,42 @@ class Mapper:
         self._cache = DesiredCache()
 
     async def handle(self, deliveries: Sequence[Delivery]) -> None:
-        """Finish a batch, waiting out an absent Kafka or store: doing it all again gives the same messages."""
+        """Finish a batch; what is refused is finished when its dead letters are acknowledged."""
         self._steps.reached("after_poll")
+        refused = await self._processed(deliveries)
+        if refused is None:
+            return
+        letters = {_at(refusal.record): refusal.letter for refusal in refused}
+        posted = []
+        for delivery in deliveries:
+            letter = letters.get(_at(delivery.record))
+            if letter is None:
+                delivery.done()
+            else:
+                posted.append(Posted(letter, delivery))
+        await self._letters.post(posted)
+
+    async def _processed(self, deliveries: Sequence[Delivery]) -> list[Refused] | None:
+        """What the batch refuses, once an absent Kafka or store is back: doing it all again gives the same messages.
+
+        None when its partitions went to other processes meanwhile.
+        """
         delay_s = _FIRST_DELAY_S
         while True:
             try:
-                await self.process([delivery.record for delivery in deliveries])
-                break
+                return await self.process([delivery.record for delivery in deliveries])
             except (PublishFailed, StoreUnavailable) as error:
                 _log.warning("mapper.held_up", events=len(deliveries), problem=str(error), again_in_s=delay_s)
             await asyncio.sleep(delay_s)
             delay_s = min(2 * delay_s, _LONGEST_DELAY_S)
             if not any(delivery.active for delivery in deliveries):
-                return
-        for delivery in deliveries:
-            delivery.done()
+                return None
 
-    async def process(self, batch: Sequence[Record]) -> None:
-        """Carry out what a batch of records comes to. Raises PublishFailed, StoreUnavailable."""
+    async def process(self, batch: Sequence[Record]) -> list[Refused]:
+        """Carry out what a batch of records comes to; what is refused is the caller's to set aside.
+
+        Raises PublishFailed, StoreUnavailable.
+        """
         now = self._now()
         events: list[Event] = []
         refusals: list[Refused] = []
@@ -104,15 +126,16 @@ class Mapper:
                     _log.info(
                         "message.settled", stage="mapper", outcome="ignored.tombstone", **_place(record)
                     )
-        await self._publish([refusal.letter for refusal in refusals])
+        while events:
+            changed_keys, unmappable = await self._fold_and_map(events)
+            events = [event for event in events if event.key in changed_keys]
+            refusals += unmappable
         for refusal in refusals:
             self._tell_refused(refusal)
-        while events:
-            refused_keys = await self._fold_and_map(events)
-            events = [event for event in events if event.key in refused_keys]
+        return refusals
 
-    async def _fold_and_map(self, events: Sequence[Event]) -> set[RecordKey]:
-        """One pass; the keys whose records another process changed meanwhile, which need another pass."""
+    async def _fold_and_map(self, events: Sequence[Event]) -> tuple[set[RecordKey], list[Refused]]:
+        """One pass; the keys whose records another process changed meanwhile, which need another pass, and refusals."""
         async with self._store.read() as conn:
             loaded = await records.load_many(conn, {event.key for event in events})
         mapped = Batch(loaded, self._rules.get, self._cache, max_message_bytes=self._max_message_bytes)
@@ -122,7 +145,8 @@ class Mapper:
         lost = await self._save(mapped)
         self._steps.reached("after_settle")
         self._tell(mapped, lost)
-        return lost
+        ended = (settled.result for settled in mapped.settled if settled.event.key not in lost)
+        return lost, [result for result in ended if isinstance(result, Refused)]
 
     async def _save(self, mapped: Batch) -> set[RecordKey]:
         changed = mapped.changed()
@@ -146,10 +170,7 @@ class Mapper:
             _log.error("mapper.failed", exc_info=error, **_place(event.record))
         for settled in mapped.settled:
             event, result = settled.event, settled.result
-            if event.key in lost:
-                continue
-            if isinstance(result, Refused):
-                self._tell_refused(result)
+            if event.key in lost or isinstance(result, Refused):
                 continue
             counts[event.envelope.type, result] += 1
             if result in ("waiting", "parked", "switched_off"):
@@ -215,6 +236,10 @@ def _row(target_key: str, reason: str, event: Event, at: float) -> pending.Pendi
         since=at,
         phase=0,
     )
+
+
+def _at(record: Record) -> tuple[str, int, int]:
+    return record.topic, record.partition, record.offset
 
 
 def _place(record: Record) -> dict[str, str | int]:

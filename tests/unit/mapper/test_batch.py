@@ -51,6 +51,10 @@ def results(made: Batch) -> list[str]:
     return [one.result.reason if isinstance(one.result, Refused) else one.result for one in made.settled]
 
 
+def refusals(made: Batch) -> list[Refused]:
+    return [one.result for one in made.settled if isinstance(one.result, Refused)]
+
+
 def commands(outgoing: Sequence[Outgoing]) -> list[tuple[Envelope, Any]]:
     found = []
     for one in outgoing:
@@ -146,14 +150,14 @@ def test_faults_of_the_producer_become_dead_letters_and_change_nothing() -> None
     assert results(made) == ["mapped", "revision.conflict", "ordering.mixed"]
     ((record, _),) = made.changed()
     assert b"Else" not in bytes(record.groups["head"].data)
-    assert [one.topic for one in made.outgoing[-2:]] == [DEAD_LETTERS, DEAD_LETTERS]
+    assert [one.letter.topic for one in refusals(made)] == [DEAD_LETTERS, DEAD_LETTERS]
 
 
 def test_a_quote_that_cannot_be_mapped_is_folded_all_the_same() -> None:
     bad = quote(lines=[line(discount={"amount": "101"})], discount={"amount": "500"})
     made = run(event(envelope(1), bad), event(envelope(2), quote()))
     assert results(made) == ["mapping.rejected", "mapped"]
-    letter = decode("dead_letter.recorded.v1", made.outgoing[0].value or b"")
+    letter = decode("dead_letter.recorded.v1", refusals(made)[0].letter.value or b"")
     assert [fault.at for fault in letter.faults] == ["discount.amount", "lines[0].discount.amount"]
     assert "redrive" in letter.fix
 
@@ -196,7 +200,7 @@ def test_a_producer_whose_quotes_are_off_is_folded_and_not_mapped() -> None:
 def test_a_command_larger_than_a_message_is_told_and_not_sent() -> None:
     made = run(event(envelope(1), quote(note="x" * 5_000)), max_message_bytes=4_000)
     assert results(made) == ["command.too_large"]
-    assert [one.topic for one in made.outgoing] == [DEAD_LETTERS]
+    assert (made.outgoing, [one.letter.topic for one in refusals(made)]) == ([], [DEAD_LETTERS])
 
 
 def test_a_fault_of_the_hub_itself_stops_one_quote_and_not_its_neighbours(

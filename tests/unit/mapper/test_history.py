@@ -75,7 +75,8 @@ def told() -> list[dict[str, Any]]:
         (settled,) = batch.settled
         result = settled.result.reason if isinstance(settled.result, Refused) else settled.result
         messages = []
-        for message in batch.outgoing:
+        letters = [settled.result.letter] if isinstance(settled.result, Refused) else []
+        for message in [*letters, *batch.outgoing]:
             found = from_headers(message.headers)
             value = decode(found.type, message.value or b"")
             one: dict[str, Any] = {"type": found.type, "id": found.id}

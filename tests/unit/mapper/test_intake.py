@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from hub.bus.producer import check_record
 from hub.bus.records import Record
+from hub.bus.settings import DEFAULT_MAX_RECORD_BYTES
 from hub.dead_letters import MAX_KEPT_BYTES, of_record
 from schemas.envelope import Envelope, from_headers, headers_of
 from schemas.outcomes import DeadLetter
@@ -136,6 +138,29 @@ def test_a_record_too_large_to_be_kept_says_where_it_is() -> None:
     assert (dead.key, dead.value, dead.headers) == (None, None, ())
     assert "partition 3, offset 7" in dead.message
     assert len(made.value or b"") < 5_000
+
+
+@pytest.mark.parametrize(
+    "swollen",
+    [
+        record(value=b"{", headers=(("\udcff" * 400_000, b""),)),
+        record(value=b"{", headers=[("\u20ac" * 380_000, b""), *headers_of(envelope(1))]),
+        record(value=b'{"title": 1, "custom": {"%s": 1}}' % (b"n" * (MAX_KEPT_BYTES - 2_000))),
+        record(headers=tuple((f"ce_{letter * 100_000}", b"") for letter in "abcd" * 2)),
+    ],
+    ids=["bytes in a header's name", "a long header's name", "a long field's name", "long attributes"],
+)
+def test_a_dead_letter_fits_into_a_message_however_its_record_was_made(swollen: Record) -> None:
+    refused = read(swollen, NOW)
+    _, dead = letter(refused)
+    assert isinstance(refused, Refused)
+    check_record(refused.letter, DEFAULT_MAX_RECORD_BYTES)
+    assert dead.value is not None or "partition 3, offset 7" in dead.message
+
+
+def test_what_a_newer_release_may_read_says_so() -> None:
+    _, dead = letter(read(record(envelope(1, "quote.published.v7")), NOW))
+    assert "upgrade" in (dead.fix or "")
 
 
 def test_times_a_little_ahead_are_taken() -> None:

@@ -7,18 +7,20 @@ from typing import Any
 import pytest
 
 from hub.bus.delivery import Delivery, Intake
-from hub.bus.errors import PublishFailed
+from hub.bus.errors import PublishFailed, RecordTooLarge
 from hub.bus.prefix import PartitionPrefix
 from hub.bus.records import Outgoing, Partition
 from hub.bus.records import Record as LogRecord
+from hub.dead_letter_box import DeadLetterBox
 from hub.steps import Steps
 from hub.store import pending, records
 from hub.store.engine import Store
+from hub.telemetry.health import Condition
 from hub.telemetry.metrics import Metrics
 from hub.tenants.follower import Rules
 from schemas.topics import COMMANDS, DEAD_LETTERS, QUOTES
 from services.mapper.service import Mapper, waiting_key
-from tests.unit.mapper.build import START, envelope, quote, rules, status
+from tests.unit.mapper.build import START, envelope, line, quote, rules, status
 from tests.unit.mapper.test_batch import KEY, SENT, commands, on_log
 
 
@@ -30,11 +32,15 @@ class Bench:
         self.present: dict[str, Rules] = {"acme": Rules("acme", 7, "h", rules())}
         self.published: list[Outgoing] = []
         self.failures = 0
+        self.letters_fail = False
         self.on_publish: Any = None
+        self.writable = Condition()
+        self.letters = DeadLetterBox(self.publish, self.writable)
         self.mapper = Mapper(
             store,
             self,
             self.publish,
+            self.letters,
             Metrics(),
             max_message_bytes=1_000_000,
             now=lambda: START,
@@ -45,6 +51,8 @@ class Bench:
         return self.present.get(tenant)
 
     async def publish(self, outgoing: Sequence[Outgoing]) -> None:
+        if self.letters_fail and any(one.topic == DEAD_LETTERS for one in outgoing):
+            raise RecordTooLarge(DEAD_LETTERS, 1)
         if outgoing and self.failures:
             self.failures -= 1
             raise PublishFailed(len(outgoing), "test")
@@ -170,5 +178,25 @@ async def test_tombstones_and_rubbish_are_finished_too(bench: Bench) -> None:
     rubbish = LogRecord(QUOTES, 0, 1, 0, b"k", b"{", ())
     batch, prefix = deliveries(tombstone, rubbish, good)
     await bench.mapper.handle(batch)
+    assert prefix.unsettled == 1, "rubbish is finished when its dead letter is acknowledged"
+    await bench.letters.flush()
     assert prefix.unsettled == 0
-    assert [one.topic for one in bench.published] == [DEAD_LETTERS, *[COMMANDS] * 5]
+    assert [one.topic for one in bench.published] == [*[COMMANDS] * 5, DEAD_LETTERS]
+
+
+async def test_what_cannot_be_set_aside_holds_back_its_offset_and_nobody_else(bench: Bench) -> None:
+    unmappable = quote(lines=[line(discount={"amount": "101"})])
+    batch, prefix = deliveries(
+        LogRecord(QUOTES, 0, 0, 0, b"k", b"{", ()),
+        on_log(envelope(1), unmappable, 1),
+        on_log(envelope(2), quote(), 2),
+    )
+    bench.letters_fail = True
+    await bench.mapper.handle(batch)
+    await bench.letters.flush()
+    assert [one.topic for one in bench.published] == [COMMANDS] * 5
+    assert (prefix.unsettled, prefix.commit_position(), bench.writable.ok) == (2, None, False)
+    bench.letters_fail = False
+    await bench.letters.flush()
+    assert [one.topic for one in bench.published[5:]] == [DEAD_LETTERS] * 2
+    assert (prefix.unsettled, prefix.commit_position(), bench.writable.ok) == (0, 3, True)
