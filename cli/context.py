@@ -17,6 +17,7 @@ from hub.bus.producer import Publisher
 from hub.bus.records import Outgoing, Record
 from hub.settings import Settings
 from hub.store.engine import Store
+from hub.telemetry.logging import hide
 
 T = TypeVar("T")
 STDIN = "-"
@@ -25,13 +26,15 @@ STDIN = "-"
 def settings() -> Settings:
     """The settings of this process. Raises BadInput."""
     try:
-        return Settings()
+        read = Settings()
     except ValidationError as error:
         faults = "; ".join(
             f"HUB_{'_'.join(map(str, e['loc'])).upper() or '*'}: {e['msg'].removeprefix('Value error, ')}"
             for e in error.errors(include_input=False)
         )
         raise BadInput(faults) from None
+    hide(*read.secrets())
+    return read
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from halo.redact import is_sensitive, redact_text, redact_value
 from hub.bus.records import Record
 from schemas.control import RedriveRequested
 from schemas.envelope import Envelope, EnvelopeInvalid, from_headers
@@ -14,6 +15,7 @@ from schemas.registry import decode
 
 REDRIVE_REQUESTED = "redrive.requested.v1"
 HIDDEN = "***"
+_PLAIN_HEADERS = frozenset({"content-type", "traceparent"})
 
 
 class Letter(msgspec.Struct, frozen=True):
@@ -70,7 +72,10 @@ def select(letters: Iterable[Letter], *, tenant: str | None, reason: str | None)
 
 
 def payload(data: DeadLetter, *, reveal: bool) -> Any:
-    """The message that was set aside. Without `reveal` its shape alone: who bought what is nobody's business here."""
+    """The message that was set aside. Without `reveal` its shape alone: who bought what is nobody's business here.
+
+    Values of keys that name a credential never show.
+    """
     if data.value is None:
         return None
     raw = base64.b64decode(data.value)
@@ -78,19 +83,26 @@ def payload(data: DeadLetter, *, reveal: bool) -> Any:
         value = msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return (
-            raw.decode(errors="backslashreplace")
+            redact_text(raw.decode(errors="backslashreplace"))
             if reveal
             else f"{HIDDEN} ({len(raw)} bytes that are no JSON)"
         )
-    return value if reveal else _masked(value)
+    return redact_value(value) if reveal else _masked(value)
 
 
-def headers(data: DeadLetter) -> dict[str, str | None]:
-    """The message's headers as text; they name no person."""
-    return {
-        name: None if value is None else base64.b64decode(value).decode(errors="backslashreplace")
-        for name, value in data.headers
-    }
+def headers(data: DeadLetter, *, reveal: bool = False) -> dict[str, str | None]:
+    """The message's headers as text: those of the envelope, with `reveal` all, but credentials never."""
+    shown: dict[str, str | None] = {}
+    for name, value in data.headers:
+        if value is None:
+            shown[name] = None
+        elif is_sensitive(name) or not (
+            reveal or name.lower().startswith("ce_") or name.lower() in _PLAIN_HEADERS
+        ):
+            shown[name] = HIDDEN
+        else:
+            shown[name] = redact_text(base64.b64decode(value).decode(errors="backslashreplace"))
+    return shown
 
 
 def _masked(value: Any) -> Any:

@@ -66,7 +66,11 @@ def show(
         "source_event": None if data.basis is None else data.basis.event_id,
         "rule_sequence": None if data.basis is None else data.basis.rule_sequence,
     }
-    shown = {"faults": data.faults, "headers": headers(data), "value": payload(data, reveal=reveal)}
+    shown = {
+        "faults": data.faults,
+        "headers": headers(data, reveal=reveal),
+        "value": payload(data, reveal=reveal),
+    }
     if json:
         print_json({**document, **shown})
         return

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import hashlib
+import os
 import sys
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -17,6 +18,7 @@ from cli.errors import BadInput, CommandFailed
 from cli.examples import new_event
 from cli.output import Json, print_json, print_table, say
 from hub.settings import Settings
+from hub.telemetry.logging import hide
 from schemas.envelope import to_structured
 from services.ingest import content
 from services.ingest.content import BATCH, STRUCTURED
@@ -28,6 +30,7 @@ app = typer.Typer(help="Source events: make, check and publish them.", no_args_i
 
 _MAX_EVENTS = 10_000
 _HTTP_TIMEOUT_S = 60.0
+_TOKEN_VARIABLE = "HUB_TOKEN"  # noqa: S105 - the name of a variable
 File = Annotated[
     Path,
     typer.Argument(metavar="FILE", help="A CloudEvent (structured JSON) or an array of them; - is stdin."),
@@ -59,13 +62,12 @@ def send(
     http: Annotated[
         str | None, typer.Option(help="The hub's address; without it: straight to Kafka.")
     ] = None,
-    token: Annotated[
-        str | None,
-        typer.Option(envvar="HUB_TOKEN", help="The producer's token, for --http.", show_envvar=True),
-    ] = None,
     json: Json = False,
 ) -> None:
-    """Publish events; returns when Kafka has acknowledged all of them. Sending again does no harm."""
+    """Publish events; returns when Kafka has acknowledged all of them. Sending again does no harm.
+
+    Over HTTP the producer's token is taken from HUB_TOKEN: what stands on a command line every user can see.
+    """
     judged = read_events(file)
     if judged.faults:
         _show(judged, json=json)
@@ -75,7 +77,7 @@ def send(
         context.run(_to_kafka(settings, judged.events))
         ids = [event.envelope.id for event in judged.events]
     else:
-        ids = _over_http(http, token, judged.events)
+        ids = _over_http(http, os.environ.get(_TOKEN_VARIABLE), judged.events)
     if json:
         print_json({"ids": ids})
     else:
@@ -83,13 +85,9 @@ def send(
 
 
 @app.command()
-def token(
-    value: Annotated[
-        str | None,
-        typer.Option(envvar="HUB_TOKEN", help="The producer's token; without it one is asked for, or read."),
-    ] = None,
-) -> None:
-    """Print the hash of a token, as `producers.yaml` wants it."""
+def token() -> None:
+    """Print the hash of a token, as `producers.yaml` wants it. The token is in HUB_TOKEN, or is asked for, or read."""
+    value = os.environ.get(_TOKEN_VARIABLE)
     if value is None:
         asked = sys.stdin.isatty()
         value = typer.prompt("token", hide_input=True, err=True) if asked else sys.stdin.readline()
@@ -130,7 +128,8 @@ async def _to_kafka(settings: Settings, events: Sequence[Accepted]) -> None:
 
 def _over_http(address: str, token: str | None, events: Sequence[Accepted]) -> list[str]:
     if not token:
-        raise BadInput("--http needs the producer's token: --token or HUB_TOKEN")
+        raise BadInput(f"--http needs the producer's token in {_TOKEN_VARIABLE}")
+    hide(token)
     if not address.startswith(("http://", "https://")):
         raise BadInput(f"--http is the hub's address, such as http://127.0.0.1:8080; it is {address!r}")
     body = msgspec.json.encode([to_structured(event.envelope, msgspec.Raw(event.data)) for event in events])

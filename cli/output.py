@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from hub.telemetry.logging import redacted
+
 _PIPED_WIDTH = 160
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, for scripts.")]
 
@@ -26,8 +28,8 @@ def say(text: str, *, style: str | None = None) -> None:
 
 
 def complain(text: str) -> None:
-    """The one message of a command that failed."""
-    Console(stderr=True).print(Text("error: ", style="bold red") + Text(text), soft_wrap=True)
+    """The one message of a command that failed; errors of others may quote what they were given, secrets included."""
+    Console(stderr=True).print(Text("error: ", style="bold red") + Text(redacted(text)), soft_wrap=True)
 
 
 def print_table(

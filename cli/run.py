@@ -38,12 +38,9 @@ _PACKAGES = {Name.INGEST: "ingest", Name.MAPPER: "mapper", Name.WRITER: "halo_wr
 def run(service: Annotated[Name, typer.Argument(help="which service this process is")]) -> None:
     """Run one service until SIGTERM; settings come from HUB_* variables."""
     settings = context.settings()
-    secrets = (
-        () if settings.kafka_sasl_password is None else (settings.kafka_sasl_password.get_secret_value(),)
-    )
     configure_logging(
         service.value,
-        redactor=Redactor(secrets),
+        redactor=Redactor(settings.secrets()),
         level=settings.log_level,
         console=os.environ.get("HUB_LOG") == "console",
     )

@@ -17,7 +17,7 @@ from halo.connection import Connection
 from halo.errors import AuthError, AuthRefused, AuthThrottled, AuthUnreachable, InvalidClient, InvalidScope
 from halo.exchange import RawAnswer, exchange, retry_after_s
 from halo.messages import error_text
-from halo.redact import redact_text
+from halo.redact import redact_text, redact_value
 from halo.secret import Secret
 
 MAX_TOKEN_BODY_BYTES = 256 * 1024
@@ -107,7 +107,10 @@ def _read_token(answer: RawAnswer, connection: Connection) -> tuple[str, float]:
     if answer.status == 200 and isinstance(body, dict):
         token = body.get("access_token")
         if isinstance(token, str) and token.strip():
-            return token.strip(), _lifetime_s(body.get("expires_in"))
+            token = token.strip()
+            if not token.isascii() or not token.isprintable() or " " in token:
+                raise AuthRefused("its token has characters that no header can carry")
+            return token, _lifetime_s(body.get("expires_in"))
     raise _refusal(answer, body, connection)
 
 
@@ -117,10 +120,9 @@ def _refusal(answer: RawAnswer, body: Any, connection: Connection) -> AuthError:
         return AuthThrottled(retry_after_s(answer.headers))
     if status == 408 or status >= 500:
         return AuthUnreachable(f"status {status}")
-    words = error_text(body) if body is not None else ""
-    detail = redact_text(
-        f"status {status}" + (f", {words}" if words else ""), (connection.client_secret.reveal(),)
-    )
+    secrets = (connection.client_secret.reveal(),)
+    words = error_text(redact_value(body, secrets)) if body is not None else ""
+    detail = redact_text(f"status {status}" + (f", {words}" if words else ""), secrets)
     error = body.get("error") if isinstance(body, dict) else None
     if error == "invalid_scope":
         return InvalidScope(connection.scopes, detail)

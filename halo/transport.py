@@ -18,10 +18,12 @@ from halo.errors import AuthError, AuthThrottled, AuthUnreachable
 from halo.exchange import RawAnswer, exchange, retry_after_s
 from halo.messages import error_text
 from halo.outcomes import BodyState, Outcome, classify_answer, classify_failure
-from halo.redact import redact_query, redact_text
+from halo.redact import redact_query, redact_text, redact_value
 from halo.reply import Reply, RequestLine
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
+# Words that explain a refusal are short; what is longer is a page, of which the beginning will do.
+_MAX_WORDS_BYTES = 128 * 1024
 
 
 class Gate(Protocol):
@@ -102,15 +104,20 @@ class HaloTransport:
         outcome = classify_answer(method, answer.status, state)
         text = ""
         if outcome is not Outcome.APPLIED:
-            said = (
-                error_text(body)
-                if state is BodyState.JSON
-                else error_text(answer.raw.decode(errors="replace"))
-            )
+            said = self._words(answer, state, body, token)
             # A refusal is often empty or a page; only where it leaves a doubt does that matter.
             parts = (problem, said) if outcome is Outcome.AMBIGUOUS else (said,)
             text = self._clean("; ".join(filter(None, parts)), token)
         return Reply(outcome, answer.status, body, text, retry_after_s(answer.headers))
+
+    def _words(self, answer: RawAnswer, state: BodyState, body: Any, token: str) -> str:
+        """Halo's words, redacted while they are whole: what shortens a text could cut a secret in two."""
+        if state is BodyState.JSON and len(answer.raw) <= _MAX_WORDS_BYTES:
+            return error_text(redact_value(body, (self._connection.client_secret.reveal(), token)))
+        text = answer.raw[:_MAX_WORDS_BYTES].decode(errors="replace")
+        if len(answer.raw) > _MAX_WORDS_BYTES:
+            text = text[: -_MAX_WORDS_BYTES // 16]
+        return error_text(self._clean(text, token))
 
     def _without_token(self, error: AuthError) -> Reply:
         match error:

@@ -3,19 +3,23 @@
 A tenant's own settings (its Halo, budget, rules) are not here: they come from its tenant file.
 """
 
+import re
 import ssl
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import URL
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0)]
+_SECRET_NAME = re.compile("pass|secret|token", re.IGNORECASE)
 
 
 def _absolute(path: Path) -> Path:
@@ -94,6 +98,11 @@ class Settings(BaseSettings):
             )
         return self
 
+    def secrets(self) -> tuple[str, ...]:
+        """The secrets among the settings, for whatever has to hide them."""
+        password = self.kafka_sasl_password
+        return (*(() if password is None else (password.get_secret_value(),)), *_secrets_of(self.store_url))
+
     def summary(self) -> dict[str, Any]:
         """What a service logs when it starts: every setting, where a secret is only said to be there or not."""
         shown: dict[str, Any] = {}
@@ -117,8 +126,32 @@ def tls_context(settings: Settings) -> ssl.SSLContext:
 
 
 def _place_of(url: str) -> str:
-    """The URL without user, password and query."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    port = f":{parts.port}" if parts.port else ""
-    return f"{parts.scheme}://{host}{port}{parts.path}"
+    """The URL without user, password and query, by the rules of whoever connects with it: a password may hold `/`."""
+    parsed = _parsed(url)
+    if parsed is None:
+        return "no URL of a store"
+    host = parsed.host or ""
+    port = f":{parsed.port}" if parsed.port else ""
+    return f"{parsed.drivername}://{host}{port}/{parsed.database or ''}"
+
+
+def _secrets_of(url: str) -> tuple[str, ...]:
+    """The password in a URL, and those in its query."""
+    parsed = _parsed(url)
+    if parsed is None:
+        # It can't be told what of it is secret.
+        return (url,)
+    named = (values for name, values in parsed.query.items() if _SECRET_NAME.search(name))
+    more = (value for values in named for value in ([values] if isinstance(values, str) else values))
+    return tuple(filter(None, (parsed.password, *more)))
+
+
+def _parsed(url: str) -> "URL | None":
+    # SQLAlchemy takes a while to load, and not every command needs it.
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        return make_url(url)
+    except (ArgumentError, ValueError):
+        return None

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from hub.telemetry.logging import redacted
 from hub.telemetry.metrics import Metrics
 
 
@@ -120,5 +121,6 @@ def make_app(health: Health, metrics: Metrics) -> Starlette:
 
 
 def _answer(verdict: Verdict) -> Response:
-    body = msgspec.json.encode({"status": "ok" if verdict.ok else "failing", "checks": verdict.checks})
+    checks = {name: redacted(said) for name, said in verdict.checks.items()}
+    body = msgspec.json.encode({"status": "ok" if verdict.ok else "failing", "checks": checks})
     return Response(body, status_code=200 if verdict.ok else 503, media_type="application/json")

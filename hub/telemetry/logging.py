@@ -2,7 +2,9 @@
 
 import logging
 import sys
+import threading
 from collections.abc import Mapping
+from types import TracebackType
 from typing import Any, Literal, TextIO
 
 import msgspec
@@ -29,6 +31,7 @@ def configure_logging(
 ) -> None:
     """Every later log line of the process goes to `stream` (stderr), redacted, with time, level and service.
 
+    So does what nobody catches: an exception that ends the process or a thread is a log line like any other.
     `console` asks for readable lines instead of JSON; it is heeded on a terminal only, so that a collector
     that inherits the setting still gets JSON.
     """
@@ -65,6 +68,37 @@ def configure_logging(
     logging.getLogger("hub.bus.framework").setLevel(logging.ERROR)
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(number, logging.WARNING))
+    sys.excepthook = _log_uncaught
+    threading.excepthook = lambda ended: _log_uncaught(
+        ended.exc_type, ended.exc_value or ended.exc_type(), ended.exc_traceback
+    )
+    sys.unraisablehook = lambda lost: _log_uncaught(
+        lost.exc_type, lost.exc_value or lost.exc_type(), lost.exc_traceback
+    )
+
+
+def hide(*secrets: str) -> None:
+    """From now on no log line of this process shows these values, in any form; whoever reads a secret says so."""
+    redactor = _redactor()
+    if redactor is not None:
+        redactor.add(*secrets)
+
+
+def redacted(text: str) -> str:
+    """The text as a log line of this process would show it: for what people are told in other ways."""
+    redactor = _redactor()
+    return (redactor or Redactor()).text(text)
+
+
+def _redactor() -> Redactor | None:
+    processors = structlog.get_config()["processors"]
+    return next((processor for processor in processors if isinstance(processor, Redactor)), None)
+
+
+def _log_uncaught(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt | SystemExit):
+        return
+    structlog.get_logger(__name__).critical("process.failed", exc_info=(kind, error, traceback))
 
 
 def outcome_line(

@@ -25,6 +25,7 @@ MAX_FILE_BYTES = 256 * 1024
 MAX_DEPTH = 12
 _INTEGER = re.compile(r"^[-+]?[0-9]{1,15}$")
 _PLAIN = {"": None, "~": None, "null": None, "true": True, "false": False}
+_KEY = re.compile(r"^[\w .()/&+-]{1,100}$")
 _MAX_SHOWN = 60
 
 
@@ -63,21 +64,29 @@ def normalised(rules: RuleSet) -> str:
     )
 
 
-def _read(source: bytes) -> dict[str, Any]:
+def plain_yaml(source: bytes) -> Any:
+    """The content of one YAML document without anchors, doubled keys or deep nesting. Raises RulesInvalid.
+
+    No fault quotes the text: what stands at a wrong place may be a secret.
+    """
     if len(source) > MAX_FILE_BYTES:
         raise RulesInvalid([Fault("", f"is larger than {MAX_FILE_BYTES} bytes")])
     try:
         # Events, not nodes: libyaml composes nodes by recursion without a limit, and deep input ends the process.
         events = yaml.parse(source.decode("utf-8-sig"), Loader=yaml.CSafeLoader)
-        content = _document(events)
+        return _document(events)
     except UnicodeDecodeError:
         raise RulesInvalid([Fault("", "is not UTF-8")]) from None
     except yaml.MarkedYAMLError as error:
-        # The error's own text may quote the line, and with it a secret.
+        # The error's own text quotes the line.
         line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
         raise RulesInvalid([Fault("", f"is no YAML: {line}{error.problem}")]) from None
     except yaml.YAMLError:
-        raise RulesInvalid([Fault("", "is no YAML that a tenant file may hold")]) from None
+        raise RulesInvalid([Fault("", "is no plain YAML")]) from None
+
+
+def _read(source: bytes) -> dict[str, Any]:
+    content = plain_yaml(source)
     if not isinstance(content, dict):
         raise RulesInvalid([Fault("", "is no table of settings; it starts with `tenant: <name>`")])
     return content
@@ -114,7 +123,7 @@ def _value(event: yaml.Event, events: Iterator[yaml.Event], at: str, depth: int)
         if not isinstance(key_event, yaml.ScalarEvent):
             raise RulesInvalid([Fault(at, "has a key that is no text")])
         key = str(key_event.value)
-        inner = f"{at}.{key}" if at else key
+        inner = f"{at}.{_shown(key)}" if at else _shown(key)
         if key in table:
             raise RulesInvalid([Fault(inner, "is given twice")])
         table[key] = _value(next(events), events, inner, depth + 1)
@@ -189,7 +198,7 @@ def _of_source(name: str, content: dict[str, Any], override: Any, known: tuple[F
 
 def _fault(error: Any) -> Fault:
     path = [str(part) for part in error["loc"] if part != "[key]"]
-    at = ".".join(path)
+    at = ".".join(map(_shown, path))
     if error["type"] == "extra_forbidden":
         return Fault(at, _unknown(path))
     if error["type"] == "missing":
@@ -203,7 +212,13 @@ def _fault(error: Any) -> Fault:
 
 
 def _is_secret(at: str) -> bool:
-    return any(word in at.lower() for word in ("secret", "password", "url", "server"))
+    """Whether what stands there may be a credential: all that says how to reach Halo, but for the budget."""
+    return at == "halo" or (at.startswith("halo.") and not at.startswith("halo.budget"))
+
+
+def _shown(key: str) -> str:
+    """A key as a fault may name it: `{client_secret:abc}` makes a key of what was meant to be a value."""
+    return key if _KEY.match(key) else "?"
 
 
 def _unknown(path: list[str]) -> str:

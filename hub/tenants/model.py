@@ -67,6 +67,18 @@ def _address(value: str) -> str:
     return text
 
 
+def _sign_in(value: str) -> str:
+    """A pasted sign-in page: its query may hold a session, and what is accepted here goes on the log."""
+    return re.split("[?#]", _address(value), maxsplit=1)[0]
+
+
+def _server(value: str) -> str:
+    text = _address(value)
+    if "?" in text or "#" in text:
+        raise ValueError("carries a query or fragment; give the bare address")
+    return text
+
+
 def _table(value: dict[str, Any]) -> dict[str, Any]:
     seen: dict[str, str] = {}
     for key in value:
@@ -109,7 +121,8 @@ def _source_field(value: str) -> str:
 HaloName: TypeAlias = Annotated[str | int, PlainValidator(_halo_name)]
 Span: TypeAlias = Annotated[int, BeforeValidator(_span), PlainSerializer(lambda seconds: f"{seconds}s")]
 Secret: TypeAlias = Annotated[StrictStr, AfterValidator(_reference)]
-Address: TypeAlias = Annotated[StrictStr, AfterValidator(_address)]
+SignInPage: TypeAlias = Annotated[StrictStr, AfterValidator(_sign_in)]
+Server: TypeAlias = Annotated[StrictStr, AfterValidator(_server)]
 SourceField: TypeAlias = Annotated[StrictStr, AfterValidator(_source_field)]
 Text: TypeAlias = Annotated[StrictStr, StringConstraints(strip_whitespace=True, min_length=1)]
 Table: TypeAlias = Annotated[dict[StrictStr, HaloName], AfterValidator(_table)]
@@ -130,9 +143,9 @@ class Budget(Section):
 class Halo(Section):
     """How to reach this tenant's Halo. Both servers follow from `url` unless they are given."""
 
-    url: Address | None = None
-    resource_server: Address | None = None
-    authorization_server: Address | None = None
+    url: SignInPage | None = None
+    resource_server: Server | None = None
+    authorization_server: Server | None = None
     tenant: Text | None = None
     client_id: Text
     client_secret: Secret

@@ -1,4 +1,6 @@
-"""Secrets by reference: `env:NAME` or `file:/path`, read at the moment of use and never kept, logged or shown.
+"""Secrets by reference: `env:NAME` or `file:/path`, read at the moment of use and never shown.
+
+What was read is known to the log from then on, so that no line of the process can hold it, whatever others echo.
 
 SecretUnavailable    nothing is there; the message names the reference, which is no secret
 """
@@ -8,6 +10,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+
+from hub.telemetry.logging import hide
 
 MAX_SECRET_BYTES = 64 * 1024
 
@@ -29,7 +33,9 @@ def resolve(reference: str, environment: Mapping[str, str] | None = None) -> str
         raise SecretUnavailable("a secret reference starts with env: or file:")
     if not value.strip():
         raise SecretUnavailable(f"the secret {reference} is empty or missing: {hint}")
-    return value.strip()
+    secret = value.strip()
+    hide(secret)
+    return secret
 
 
 def _file(path: Path, reference: str) -> str:

@@ -13,18 +13,20 @@ import hashlib
 import hmac
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import structlog
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from hub.tenants.load import RulesInvalid, plain_yaml
 from schemas.envelope import Envelope, Fault
 
 _log = structlog.get_logger(__name__)
 
 _TokenHash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-_Names = Literal["*"] | frozenset[str]
+# The star stands alone or not at all: no name in a list is a pattern.
+_Tenants = Literal["*"] | frozenset[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]]
+_Types = Literal["*"] | frozenset[Annotated[str, Field(pattern=r"^[a-z0-9._-]{1,100}$")]]
 
 
 def _as_list(value: object) -> object:
@@ -42,8 +44,8 @@ class Producer(BaseModel):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
     token_sha256: Annotated[tuple[_TokenHash, ...], BeforeValidator(_as_list), Field(min_length=1)]
-    tenants: _Names
-    types: _Names
+    tenants: _Tenants
+    types: _Types
 
     def denied(self, envelope: Envelope) -> tuple[Fault, ...]:
         """What of this event the producer has no right to publish."""
@@ -75,19 +77,28 @@ class Producers(BaseModel):
         return found
 
 
-def parse(text: str) -> Producers:
-    """The producers in a file's text. Raises ProducersInvalid with every fault."""
+def parse(source: bytes) -> Producers:
+    """The producers in a file. Raises ProducersInvalid with every fault, none of which quotes the file.
+
+    A token put where its hash or its key belongs must not reach a log.
+    """
     try:
-        read = Producers.model_validate(yaml.safe_load(text))
-    except yaml.YAMLError as error:
-        raise ProducersInvalid(f"is not YAML: {error}") from None
+        read = Producers.model_validate(plain_yaml(source))
+    except RulesInvalid as error:
+        raise ProducersInvalid(str(error)) from None
     except ValidationError as error:
-        # Values are left out: a token put where its hash belongs must not reach a log.
-        faults = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)]
-        raise ProducersInvalid("; ".join(faults)) from None
+        raise ProducersInvalid("; ".join(map(_fault, error.errors(include_input=False)))) from None
     _refuse_twice("name", [producer.name for producer in read.producers])
     _refuse_twice("token", [known for producer in read.producers for known in producer.token_sha256])
     return read
+
+
+def _fault(error: Any) -> str:
+    path = [str(part) for part in error["loc"]]
+    if error["type"] == "extra_forbidden":
+        known = Producer.model_fields if len(path) > 1 else Producers.model_fields
+        return f"{'.'.join(path[:-1]) or 'file'}: has a key that is no setting; there are {', '.join(known)}"
+    return f"{'.'.join(path)}: {error['msg']}"
 
 
 def _refuse_twice(what: str, values: list[str]) -> None:
@@ -135,9 +146,9 @@ class ProducersFile:
 
     def _read(self) -> Producers:
         try:
-            return parse(self._path.read_text())
-        except (OSError, UnicodeDecodeError) as error:
-            raise ProducersInvalid(f"{self._path} can't be read: {error}") from None
+            return parse(self._path.read_bytes())
+        except OSError as error:
+            raise ProducersInvalid(f"{self._path} can't be read: {error.strerror}") from None
         except ProducersInvalid as error:
             raise ProducersInvalid(f"{self._path}: {error}") from None
 

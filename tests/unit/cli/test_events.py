@@ -82,21 +82,30 @@ def test_a_faulty_event_is_not_sent(
     assert "data" in capsys.readouterr().out
 
 
-def test_sending_over_http_needs_a_token(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_sending_over_http_needs_a_token(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = tmp_path / "event.json"
     file.write_text(json.dumps(made("quote.published.v1", capsys)))
+    monkeypatch.delenv("HUB_TOKEN", raising=False)
     assert run(["event", "send", str(file), "--http", "http://127.0.0.1:1"]) == 2
-    assert run(["event", "send", str(file), "--http", "http://127.0.0.1:1", "--token", "t"]) == 1
+    monkeypatch.setenv("HUB_TOKEN", "t")
+    assert run(["event", "send", str(file), "--http", "http://127.0.0.1:1"]) == 1
     assert "can't be reached" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("address", "token"), [("127.0.0.1:1", "t"), *((f"http://{LOCAL}", t) for t in ODD)])
 def test_what_no_request_can_be_made_of_is_bad_input_and_shows_no_token(
-    address: str, token: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    address: str,
+    token: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("HUB_TOKEN", token)
     file = tmp_path / "event.json"
     file.write_text(json.dumps(made("quote.published.v1", capsys)))
-    assert run(["event", "send", str(file), "--http", address, "--token", token]) == 2
+    assert run(["event", "send", str(file), "--http", address]) == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     assert "s3cr" not in err

@@ -75,10 +75,10 @@ def test_a_first_file_that_is_missing_or_wrong_stops_the_start(tmp_path: Path) -
 )
 def test_what_is_wrong_is_named(text: str, names: str) -> None:
     with pytest.raises(ProducersInvalid, match=names):
-        parse(text)
+        parse(text.encode())
 
 
 def test_a_token_that_stands_where_its_hash_belongs_is_not_repeated() -> None:
     with pytest.raises(ProducersInvalid) as refused:
-        parse("producers: [{name: a, token_sha256: my-very-own-token, tenants: '*', types: '*'}]")
+        parse(b"producers: [{name: a, token_sha256: my-very-own-token, tenants: '*', types: '*'}]")
     assert "my-very-own-token" not in str(refused.value)
