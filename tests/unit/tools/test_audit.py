@@ -127,7 +127,7 @@ def test_every_release_of_the_locks_is_asked_about_whatever_its_marker() -> None
     [
         ("alpha==1.0", "no hash"),
         ("alpha>=1.0 --hash=sha256:00", "not pinned"),
-        ("--index-url https://mirror.example/simple", "holds no options"),
+        ("--requirement other.txt", "holds no options"),
         ("alpha @ https://files.example/alpha.whl --hash=sha256:00", "not pinned"),
     ],
 )
