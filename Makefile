@@ -42,10 +42,9 @@ bench: $(DEV) ## Measure the hub beside its baselines
 	@tools/bootstrap.sh system $(BIN)/python
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-soak: ## Random kills for MINUTES= with SEED= (not part of this release)
-	@echo "make soak: there is no soak in this release; nothing was run (MINUTES=$(MINUTES) SEED=$(SEED))." >&2
-	@echo "The crash matrix and the fault tests run in: make test" >&2
-	@exit 2
+soak: $(DEV) ## Kill and starve the whole hub at random for MINUTES=5 with SEED= (several: SEED="1 2 3"); REPORT= names the page
+	@tools/bootstrap.sh system $(BIN)/python
+	@$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),5) --seed $(SEED) $(if $(REPORT),--report $(REPORT)) $(ARGS)
 
 lock: $(DEV) ## Resolve pyproject.toml into requirements/*.txt again
 	@tools/lock.sh $(BIN)/uv $(ARGS)

@@ -248,10 +248,10 @@ def families(only: tuple[str, ...] = ()) -> list[Family]:
     short = ("Halo: frozen", "Halo: tokens", "Halo: a person", "poisoned")
     found = [
         # Longer than a lease: who is frozen so long has been taken over when it goes on.
-        Family(some("writer ", "mapper ", "ingest "), 9.0, (settings.LEASE_S + 1, settings.LEASE_S * 2.5)),
-        Family(some("Kafka ", "PostgreSQL "), 40.0, (1.0, 7.0), alone=True),
-        Family(tuple(k for k in some("Halo: ") if not k.startswith(long + short)), 5.0, (1.5, 6.0)),
-        Family(some(*long), 15.0, (4.0, 20.0), alone=True),
+        Family(some("writer ", "mapper ", "ingest "), 12.0, (settings.LEASE_S + 1, settings.LEASE_S * 2.5)),
+        Family(some("Kafka ", "PostgreSQL "), 60.0, (1.0, 8.0), alone=True),
+        Family(tuple(k for k in some("Halo: ") if not k.startswith(long + short)), 4.0, (2.0, 7.0)),
+        Family(some(*long), 25.0, (4.0, 20.0), alone=True),
         Family(some(*short), 6.0, (0.4, 1.2), alone=True),
     ]
     return [family for family in found if family.kinds]

@@ -11,6 +11,7 @@ from tests.soak.verdict import ALL_VERDICTS, Run, added, from_json, to_json
 
 _RUNS = re.compile(r"^<!-- runs: (.*) -->$", re.MULTILINE)
 _MOST_FINDINGS = 30
+_PROCESSES = ", ".join(f"{count} {service}s" for service, count in settings.PROCESSES.items())
 
 
 def runs_of(page: str) -> list[Run]:
@@ -36,7 +37,7 @@ faults, but what they meet differs from run to run.
 
 ## What runs
 
-{settings.WRITERS} writers, {settings.MAPPERS} mappers and {settings.INGESTS} ingests, each a process; one Apache Kafka,
+{_PROCESSES}, each a process of its own; one Apache Kafka,
 one PostgreSQL that keeps its commits when it is killed; 20 tenants, each with a [sandbox](sandbox.md) instance of its
 own for a Halo. One tenant has half of all events. One has 60 requests in 10 s, in its file and in its Halo. One loses
 its login, one its rights, one has a person who edits its records. Windows are scaled down:

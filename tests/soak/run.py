@@ -11,8 +11,8 @@ import random
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,7 @@ class Given:
     tenants: int = 20
     rate: float = 4.0
     only: tuple[str, ...] = ()
+    processes: Mapping[str, int] = field(default_factory=lambda: settings.PROCESSES)
 
 
 def run(given: Given, directory: Path, tell: Callable[[str], None]) -> Run:
@@ -62,7 +63,7 @@ def run(given: Given, directory: Path, tell: Callable[[str], None]) -> Run:
     families = faults.families(given.only)
     duration_s = given.minutes * 60
     sendings = plan(given.seed, cast, duration_s, given.rate)
-    with running_world(directory, cast) as world:
+    with running_world(directory, cast, given.processes) as world:
         tell(f"up after {time.monotonic() - began_s:.0f} s; {len(sendings)} sendings planned")
         known = {name: _ids(_tables(world, name)) for name in world.sandboxes}
         publisher = Publisher(sendings, world.kafka.bootstrap, world.doors, given.seed)
@@ -79,7 +80,8 @@ def run(given: Given, directory: Path, tell: Callable[[str], None]) -> Run:
             (directory / "actions.log").write_text("\n".join(world.actions) + "\n")
         findings, excused = _judged(world, publisher, known)
         counts = {kind: begun[kind] for kind in kinds_of(families)}
-        requests = {name: sandbox.requests(kind="api") for name, sandbox in world.sandboxes.items()}
+        requests = [one for sandbox in world.sandboxes.values() for one in sandbox.requests(kind="api")]
+        sign_ins = [one for sandbox in world.sandboxes.values() for one in sandbox.requests(kind="token")]
         return Run(
             seed=given.seed,
             minutes=given.minutes,
@@ -92,7 +94,7 @@ def run(given: Given, directory: Path, tell: Callable[[str], None]) -> Run:
             events=_events(publisher),
             requests=_requests(requests),
             faults=plain(counts),
-            met=_met(requests),
+            met=_met(requests, sign_ins),
             verdicts=_verdicts(findings, world, rest, left),
             excused=len(excused),
             starts_refused=sum(not _is_failure(death) for death in world.deaths),
@@ -216,8 +218,7 @@ def _events(publisher: Publisher) -> dict[str, int]:
     }
 
 
-def _requests(by_tenant: dict[str, list[dict[str, Any]]]) -> dict[str, int]:
-    every = [request for requests in by_tenant.values() for request in requests]
+def _requests(every: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     return {
         "all": len(every),
         "writes that took effect": sum(bool(one["applied"]) for one in every),
@@ -225,13 +226,12 @@ def _requests(by_tenant: dict[str, list[dict[str, Any]]]) -> dict[str, int]:
     }
 
 
-def _met(by_tenant: dict[str, list[dict[str, Any]]]) -> dict[str, int]:
-    counts = Counter(one["fault"] for requests in by_tenant.values() for one in requests if one["fault"])
-    statuses = Counter(
-        one["status"] for requests in by_tenant.values() for one in requests if not one["fault"]
-    )
-    counts["401, login lost"] = statuses[401]
+def _met(every: Sequence[Mapping[str, Any]], sign_ins: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    counts = Counter(str(one["fault"]) for one in every if one["fault"])
+    statuses = Counter(one["status"] for one in every if not one["fault"])
+    counts["401, no valid login"] = statuses[401]
     counts["403, right missing"] = statuses[403]
+    counts["sign-in failed"] = sum(one["status"] != 200 for one in sign_ins)
     return plain(counts)
 
 

@@ -12,7 +12,7 @@ LATE_S = 2.0
 LATE_ACTIONS = {"drop_then_store": LATE_S, "slow": LATE_S}
 """The sandbox's actions that a soak arms so that they apply late, and how late."""
 
-WRITERS, MAPPERS, INGESTS = 3, 2, 2
+PROCESSES = {"writer": 3, "mapper": 2, "ingest": 2}
 
 ENVIRONMENT = {
     "HUB_SETTLE_S": str(SETTLE_S),

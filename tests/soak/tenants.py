@@ -30,10 +30,10 @@ class Tenant:
 def tenants(count: int) -> tuple[Tenant, ...]:
     """The first `count` of the cast: the odd ones come first, the plain ones after them."""
     odd = (
-        Tenant(NOISY, weight=40.0, max_lines=10),
-        Tenant(SMALL_BUDGET, weight=2.0, config={"budget": _SMALL}, budget="{requests: 60, window: 10s}"),
-        Tenant(REFUSED_LOGIN, weight=2.0),
-        Tenant(NO_RIGHT, weight=2.0),
+        Tenant(NOISY, weight=50.0, max_lines=10),
+        Tenant(SMALL_BUDGET, weight=4.0, config={"budget": _SMALL}, budget="{requests: 60, window: 10s}"),
+        Tenant(REFUSED_LOGIN, weight=4.0),
+        Tenant(NO_RIGHT, weight=4.0),
         Tenant(EDITED, weight=2.0),
         Tenant("t05", weight=2.0, config={"search_lag_s": 0.8}),
         Tenant("t06", weight=2.0, config={"latency_s": 0.15, "array_answer": "one"}),

@@ -7,7 +7,7 @@ import datetime as dt
 import os
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,6 +57,7 @@ class Member:
     ready: bool = False
     killed: bool = False
     term_sent_s: float | None = None
+    term_expected: bool = False
     stopped: bool = False
     start_at_s: float = 0.0
 
@@ -119,6 +120,8 @@ class World:
                 member.killed = True
             case signal.SIGTERM:
                 member.term_sent_s = time.monotonic()
+                # One that is still starting may not have got as far as to catch it.
+                member.term_expected = member.ready
             case signal.SIGSTOP:
                 member.stopped = True
                 self.freezes.append(Freeze(member.name, stamp()))
@@ -169,7 +172,7 @@ class World:
             return
         alone = not self.down and now_s - self.last_down_s > 30
         if member.term_sent_s is not None:
-            if code != 0:
+            if code != 0 and (member.term_expected or code != -signal.SIGTERM):
                 near = "" if alone else " (Kafka or PostgreSQL was away)"
                 self.bad_exits.append(f"{member.name} answered SIGTERM with {code}{near}: {cause(log)}")
             return
@@ -196,7 +199,7 @@ def stamp() -> str:
 
 
 @contextmanager
-def running_world(directory: Path, cast: Sequence[Tenant]) -> Iterator[World]:
+def running_world(directory: Path, cast: Sequence[Tenant], counts: Mapping[str, int]) -> Iterator[World]:
     """The whole hub, up and ready, every tenant's Halo proven; all of it has ended on exit."""
     kafka = KafkaServer(directory / "kafka")
     postgres = PostgresServer(directory / "postgres", options={"synchronous_commit": "on"})
@@ -207,7 +210,7 @@ def running_world(directory: Path, cast: Sequence[Tenant]) -> Iterator[World]:
         with running_hub(directory, kafka.bootstrap, postgres.create_database(), tenants={}) as hub:
             hub.environment.update(settings.ENVIRONMENT)
             sandboxes = {tenant.name: _halo_of(tenant, hub) for tenant in cast}
-            members = _members(hub)
+            members = _members(hub, counts)
             doors = [
                 f"http://127.0.0.1:{one.environment['HUB_HTTP_PORT']}" for one in members if one.environment
             ]
@@ -248,13 +251,15 @@ def _halo_of(tenant: Tenant, hub: Hub) -> Sandbox:
     return sandbox
 
 
-def _members(hub: Hub) -> list[Member]:
-    found = [Member("writer", f"writer-{n}", {}) for n in range(1, settings.WRITERS + 1)]
-    found += [Member("mapper", f"mapper-{n}", {}) for n in range(1, settings.MAPPERS + 1)]
-    ports = [hub.http_port, *(free_port() for _ in range(settings.INGESTS - 1))]
-    found += [
-        Member("ingest", f"ingest-{n}", {"HUB_HTTP_PORT": str(port)}) for n, port in enumerate(ports, 1)
+def _members(hub: Hub, counts: Mapping[str, int]) -> list[Member]:
+    found = [
+        Member(service, f"{service}-{number}", {})
+        for service, count in counts.items()
+        for number in range(1, count + 1)
     ]
+    for member in found:
+        if member.service == "ingest":
+            member.environment["HUB_HTTP_PORT"] = str(free_port())
     return found
 
 
