@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import halo_requests, many_tenants, mapping, overhead
+from benchmarks import halo_requests, many_tenants, mapping, noops, overhead
 from benchmarks.report import Figure, machine, table
 
 Measure = Callable[..., list[Figure]]
@@ -17,6 +17,7 @@ LINES: dict[int, Measure] = {
     halo_requests.LINE: halo_requests.measure,
     overhead.LINE: overhead.measure,
     mapping.LINE: mapping.measure,
+    noops.LINE: noops.measure,
     many_tenants.LINE: many_tenants.measure,
 }
 

@@ -18,6 +18,7 @@ from schemas.envelope import from_structured, headers_of
 from schemas.topics import BY_NAME, QUOTES
 
 Positions = dict[TopicPartition, int]
+_LOOK_EVERY_S = 0.02
 
 
 class KafkaLog:
@@ -38,7 +39,11 @@ class KafkaLog:
 
     async def publish(self, events: Sequence[Event]) -> None:
         """Put quote events on the log, as a producer with Kafka access would."""
-        await self._publisher.publish([_record(event) for event in events])
+        await self.append([_record(event) for event in events])
+
+    async def append(self, records: Sequence[Outgoing]) -> None:
+        """Return when all of them are acknowledged."""
+        await self._publisher.publish(records)
 
     async def ends(self, topic: str) -> Positions:
         """How many records each partition has."""
@@ -48,6 +53,14 @@ class KafkaLog:
 
     async def count(self, topic: str) -> int:
         return sum((await self.ends(topic)).values())
+
+    async def grown(self, topic: str, records: int, patience_s: float) -> None:
+        """Return when the topic has that many records."""
+        deadline = time.perf_counter() + patience_s
+        while (count := await self.count(topic)) < records:
+            if time.perf_counter() > deadline:
+                raise TimeoutError(f"{topic} has {count} of {records} records after {patience_s:.0f} s")
+            await asyncio.sleep(_LOOK_EVERY_S)
 
     async def finished(self, group: str, topic: str, patience_s: float = 300.0) -> None:
         """Return when the group has finished and committed everything that the topic has."""
@@ -62,6 +75,22 @@ class KafkaLog:
                     f"{group} has not finished {topic} in {patience_s:.0f} s: {committed}, {ends}"
                 )
             await asyncio.sleep(0.2)
+
+    async def committed(self, group: str, at_least: Mapping[TopicPartition, int], patience_s: float) -> None:
+        """Return within milliseconds of the group's having committed these positions."""
+        looker = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, group_id=group, enable_auto_commit=False)
+        await looker.start()
+        try:
+            looker.assign(list(at_least))
+            deadline = time.perf_counter() + patience_s
+            missing = list(at_least)
+            while missing:
+                if time.perf_counter() > deadline:
+                    raise TimeoutError(f"{group} has not committed {missing} in {patience_s:.0f} s")
+                await asyncio.sleep(_LOOK_EVERY_S)
+                missing = [at for at in missing if (await looker.committed(at) or 0) < at_least[at]]
+        finally:
+            await looker.stop()
 
     async def begin_at(self, group: str, positions: Mapping[TopicPartition, int]) -> None:
         """Commit these positions for a group that has no member."""

@@ -191,10 +191,7 @@ async def _settings_published(hub: Hub, expected: int) -> float:
     started = time.perf_counter()
     try:
         hub.start("mapper")
-        while (count := await log.count(CONTROL)) < expected:
-            if time.perf_counter() - started > _PATIENCE_S:
-                raise TimeoutError(f"{count} of {expected} settings are published")
-            await asyncio.sleep(0.05)
+        await log.grown(CONTROL, expected, _PATIENCE_S)
         return time.perf_counter() - started
     finally:
         await log.stop()

@@ -9,21 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import signal
 import statistics
 import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import quotes
 from benchmarks.kafka_log import KafkaLog, Positions
-from benchmarks.processes import cpu_s
+from benchmarks.processes import cpu_s, frozen
 from benchmarks.quotes import Event
 from benchmarks.report import Figure
 from benchmarks.stack import hub_on_real_parts
@@ -155,7 +152,7 @@ async def _mapped(log: KafkaLog, mapper: Process, changes: Sequence[Event]) -> S
     """From thawing the mapper before a full topic to its last command acknowledged."""
     before = await log.count(COMMANDS)
     pid = mapper.popen.pid
-    with _frozen(pid):
+    with frozen(pid):
         await log.publish(changes)
         before_s = cpu_s(pid)
     started = time.perf_counter()
@@ -184,13 +181,3 @@ async def _decoded(hub: Hub, log: KafkaLog, mode: str, starts: Positions, events
     )
     printed, _ = await asyncio.wait_for(running.communicate(), _PATIENCE_S)
     return Spent(events, **json.loads(printed.splitlines()[-1]))
-
-
-@contextmanager
-def _frozen(pid: int) -> Iterator[None]:
-    """The process stands still inside; for less than its Kafka session, or it would lose its partitions."""
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -22,6 +25,16 @@ def resident_mb(pid: int) -> float:
 def peak_mb(pid: int) -> float:
     """The most that it ever had resident, in MB."""
     return _status_mb(pid, "VmHWM")
+
+
+@contextmanager
+def frozen(pid: int) -> Iterator[None]:
+    """The process stands still inside; for less than its Kafka session, or it would lose its partitions."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def _status_mb(pid: int, name: str) -> float:

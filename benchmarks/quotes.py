@@ -32,11 +32,12 @@ def known(quote: str, revision: int = 1, *, tenant: str = "acme", **data: Any) -
     return quote_event(quote, revision, tenant=tenant, **(body | data))
 
 
-def new(quote: str, revision: int = 1) -> Event:
+def new(quote: str, revision: int = 1, *, tenant: str = "acme") -> Event:
     """A quote whose client (with a site and a contact) and five products Halo has never seen."""
     return known(
         quote,
         revision,
+        tenant=tenant,
         customer={
             "id": f"org-{quote}",
             "name": f"Customer of {quote}",
