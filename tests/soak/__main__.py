@@ -62,8 +62,6 @@ def _one(asked: Given, keep: Path | None) -> Run:
     print(f"soak: {asked.minutes:g} minutes, seed {asked.seed}, {asked.tenants} tenants", flush=True)
     with tempfile.TemporaryDirectory(prefix="hub-soak-") as temporary:
         directory = Path(temporary) if keep is None else keep / f"seed-{asked.seed}"
-        # PostgreSQL runs as a user of its own, which must reach its data.
-        Path(temporary).chmod(0o755)
         directory.mkdir(parents=True, exist_ok=True)
         done = run(asked, directory, tell)
     for name, figures in (

@@ -27,9 +27,6 @@ SOME = (
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_some_seconds_of_kills_freezes_and_a_misbehaving_halo_leave_halo_right(tmp_path: Path) -> None:
-    # PostgreSQL runs as a user of its own, which must reach its data.
-    for directory in (tmp_path, *list(tmp_path.parents)[:2]):
-        directory.chmod(0o755)
     given = Given(
         seed=11,
         minutes=0.4,

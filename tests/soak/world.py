@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 import os
 import signal
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -202,7 +203,9 @@ def stamp() -> str:
 def running_world(directory: Path, cast: Sequence[Tenant], counts: Mapping[str, int]) -> Iterator[World]:
     """The whole hub, up and ready, every tenant's Halo proven; all of it has ended on exit."""
     kafka = KafkaServer(directory / "kafka")
-    postgres = PostgresServer(directory / "postgres", options={"synchronous_commit": "on"})
+    # Under root PostgreSQL runs as a user of its own, which a directory below `directory` might be closed to.
+    place = tempfile.TemporaryDirectory(prefix="hub-postgres-")
+    postgres = PostgresServer(Path(place.name), options={"synchronous_commit": "on"})
     try:
         kafka.start()
         postgres.start()
@@ -240,6 +243,7 @@ def running_world(directory: Path, cast: Sequence[Tenant], counts: Mapping[str, 
     finally:
         postgres.stop()
         kafka.stop()
+        place.cleanup()
 
 
 def _halo_of(tenant: Tenant, hub: Hub) -> Sandbox:
