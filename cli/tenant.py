@@ -30,6 +30,7 @@ from hub.store.rule_sets import RuleSetRow
 from hub.tenants.model import RuleSet
 from hub.tenants.secrets import SecretUnavailable
 from hub.tenants.shares import OPS_SHARE
+from hub.throttle import SharedBlock
 from schemas.control import ArrayProof, ConnectionTested, Proof, SyncRequested
 from services.ingest.connection import client_of
 from services.ingest.gate import ShareGate, budget_of
@@ -183,7 +184,8 @@ async def _gate(settings: Settings, rules: RuleSet) -> AsyncIterator[Gate]:
         held = await keeper.take(rules.tenant, "ops")
         if held is None:
             raise CommandFailed(f"another command works on {rules.tenant} now; try again when it has ended")
-        gate = ShareGate(keeper, held, budget, patience_s=float("inf"))
+        shared = SharedBlock(store, rules.tenant)
+        gate = ShareGate(keeper, held, budget, shared, patience_s=float("inf"))
         renewing = asyncio.create_task(keeper.run())
         try:
             yield gate
@@ -191,4 +193,5 @@ async def _gate(settings: Settings, rules: RuleSet) -> AsyncIterator[Gate]:
             renewing.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await renewing
+            await gate.tell_others()
             await keeper.release(held, gate.spend())

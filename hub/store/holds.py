@@ -77,10 +77,9 @@ async def probe_now(conn: AsyncConnection, tenant: str) -> None:
     )
 
 
-async def due_tenants(conn: AsyncConnection, now: float) -> list[str]:
-    """The tenants with a hold whose time to try has come."""
-    statement = select(table.c.tenant).distinct().where(table.c.probe_at <= now)
-    return list((await conn.execute(statement.order_by(table.c.tenant))).scalars())
+async def end_windows(conn: AsyncConnection, now: float) -> None:
+    """Forget what is over by itself."""
+    await conn.execute(delete(table).where(table.c.scope == WINDOW, table.c.probe_at <= now))
 
 
 async def _holds(conn: AsyncConnection, tenant: str | None) -> list[Hold]:

@@ -5,6 +5,7 @@ While a target has a row, newer messages of it replace the row instead of runnin
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -12,7 +13,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.selectable import Select
 
-from hub.store.sql import insert_into, storable
+from hub.store.sql import insert_into, is_one_of, storable
 from hub.store.tables import pending as table
 
 Stage = Literal["mapper", "writer"]
@@ -43,6 +44,24 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
     note: str | None = None
 
 
+class Brief(msgspec.Struct, frozen=True, kw_only=True):
+    """What decides when a row runs, without the message itself: all that is kept in memory of a long backlog."""
+
+    target_key: str
+    message_id: str
+    reason: str
+    waits_for: str | None
+    not_before: float
+    since: float
+    phase: int
+    seq: tuple[int, ...]
+    attempts: int
+
+    @classmethod
+    def of(cls, row: Pending) -> Brief:
+        return cls(**{name: getattr(row, name) for name in cls.__struct_fields__})
+
+
 class Backlog(msgspec.Struct, frozen=True):
     """How many of a tenant's messages wait in one stage for one reason, and since when the oldest does."""
 
@@ -55,24 +74,33 @@ class Backlog(msgspec.Struct, frozen=True):
 
 async def put(conn: AsyncConnection, row: Pending) -> None:
     """Store the row, in place of the target's former one in this stage, whose `since` stays."""
-    values = {name: getattr(row, name) for name in row.__struct_fields__}
-    values |= {"seq": _sortable(row.seq), "note": None if row.note is None else storable(row.note)}
-    insert = insert_into(conn.dialect.name, table).values(values)
-    changed = set(values) - {column.name for column in table.primary_key.columns} - {"since"}
+    await put_many(conn, [row])
+
+
+async def put_many(conn: AsyncConnection, rows: Sequence[Pending]) -> None:
+    """As `put`, for many rows of different targets."""
+    if not rows:
+        return
+    values = [_columns(row) for row in rows]
+    insert = insert_into(conn.dialect.name, table)
+    changed = set(values[0]) - {column.name for column in table.primary_key.columns} - {"since"}
     statement = insert.on_conflict_do_update(
         index_elements=list(table.primary_key.columns),
         set_={name: insert.excluded[name] for name in sorted(changed)},
     )
-    await conn.execute(statement)
+    await conn.execute(statement, values)
 
 
-async def remove(conn: AsyncConnection, tenant: str, stage: Stage, target_key: str) -> None:
-    """The target waits no more; nothing happens if it didn't."""
-    await conn.execute(
-        delete(table).where(
-            table.c.tenant == tenant, table.c.stage == stage, table.c.target_key == target_key
-        )
+async def remove(
+    conn: AsyncConnection, tenant: str, stage: Stage, target_key: str, message_id: str | None = None
+) -> None:
+    """The target waits no more; nothing happens if it didn't, or if another message than this one waits by now."""
+    statement = delete(table).where(
+        table.c.tenant == tenant, table.c.stage == stage, table.c.target_key == target_key
     )
+    if message_id is not None:
+        statement = statement.where(table.c.message_id == message_id)
+    await conn.execute(statement)
 
 
 async def of_tenant(conn: AsyncConnection, tenant: str, stage: Stage) -> list[Pending]:
@@ -81,9 +109,37 @@ async def of_tenant(conn: AsyncConnection, tenant: str, stage: Stage) -> list[Pe
     return await _rows(conn, statement.order_by(table.c.phase, table.c.seq, table.c.target_key))
 
 
-async def due_tenants(conn: AsyncConnection, stage: Stage, now: float) -> list[str]:
-    """The tenants that have a row whose `not_before` has come."""
+async def load(conn: AsyncConnection, tenant: str, stage: Stage, target_keys: Iterable[str]) -> list[Pending]:
+    """The rows of those targets that have one, in no order."""
+    return await _rows(
+        conn,
+        select(table).where(
+            table.c.tenant == tenant, table.c.stage == stage, is_one_of(conn, table.c.target_key, target_keys)
+        ),
+    )
+
+
+async def briefs(conn: AsyncConnection, tenant: str, stage: Stage) -> list[Brief]:
+    """All that waits for a tenant, without the messages."""
+    columns = [table.c[name] for name in Brief.__struct_fields__]
+    statement = select(*columns).where(table.c.tenant == tenant, table.c.stage == stage)
+    found = (await conn.execute(statement)).mappings()
+    return [Brief(**{**row, "seq": _seq(row["seq"])}) for row in found]
+
+
+async def due_tenants(
+    conn: AsyncConnection, stage: Stage, now: float, *, besides: str | None = None
+) -> list[str]:
+    """The tenants that have a row whose `not_before` has come, and whose reason isn't `besides`."""
     statement = select(table.c.tenant).distinct().where(table.c.stage == stage, table.c.not_before <= now)
+    if besides is not None:
+        statement = statement.where(table.c.reason != besides)
+    return list((await conn.execute(statement.order_by(table.c.tenant))).scalars())
+
+
+async def tenants_with(conn: AsyncConnection, stage: Stage, reason: str) -> list[str]:
+    """The tenants that have a row of this reason, due or not."""
+    statement = select(table.c.tenant).distinct().where(table.c.stage == stage, table.c.reason == reason)
     return list((await conn.execute(statement.order_by(table.c.tenant))).scalars())
 
 
@@ -104,6 +160,11 @@ async def listing(
     if reason is not None:
         statement = statement.where(table.c.reason == reason)
     return await _rows(conn, statement)
+
+
+def _columns(row: Pending) -> dict[str, Any]:
+    values = {name: getattr(row, name) for name in row.__struct_fields__}
+    return values | {"seq": _sortable(row.seq), "note": None if row.note is None else storable(row.note)}
 
 
 async def _rows(conn: AsyncConnection, statement: Select[Any]) -> list[Pending]:

@@ -4,7 +4,7 @@ Counters and gauges may carry a tenant; histograms never do: thousands of tenant
 cost more than the rest of a service. Labels are words of a closed set; an unknown event type is `unknown`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -18,6 +18,7 @@ class Metrics:
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()
         self._reasons: dict[str, set[str]] = {}
+        self._holds: dict[str, set[tuple[str, str]]] = {}
         self._define_intake()
         self._define_writer()
         self._define_plumbing()
@@ -65,6 +66,16 @@ class Metrics:
         self.pending_oldest_age = self._gauge(
             "pending_oldest_age_seconds", "Age of the command that has waited longest", "tenant"
         )
+        self.holds = self._gauge(
+            "holds",
+            "1 while a tenant's Halo, or one kind of record in it, can't be written",
+            "tenant",
+            "scope",
+            "reason",
+        )
+        self.backlog_drain = self._gauge(
+            "backlog_drain_seconds", "How long what waits will take at the tenant's budget, at most", "tenant"
+        )
         self.budget_remaining = self._gauge(
             "budget_remaining_requests", "Requests left in the rolling window, by share", "tenant", "share"
         )
@@ -84,6 +95,13 @@ class Metrics:
             registry=self.registry,
         )
 
+    def set_holds(self, tenant: str, held: Iterable[tuple[str, str]]) -> None:
+        """Replaces all that is told of a tenant's holds (scope, reason); one that is over reads 0."""
+        now = set(held)
+        for scope, reason in self._holds.get(tenant, set()) | now:
+            self.holds.labels(tenant=tenant, scope=scope, reason=reason).set((scope, reason) in now)
+        self._holds[tenant] = self._holds.get(tenant, set()) | now
+
     def set_pending(self, tenant: str, rows: Mapping[str, int], oldest_age_s: float) -> None:
         """Replaces all that is told of a tenant's pending rows; a reason that is gone reads 0."""
         gone = self._reasons.get(tenant, set()) - rows.keys()
@@ -97,7 +115,15 @@ class Metrics:
     def forget_tenant(self, tenant: str) -> None:
         """Drops the tenant's gauges: its next owner tells them, and two truths would be added up."""
         self._reasons.pop(tenant, None)
-        for gauge in (self.pending_rows, self.pending_oldest_age, self.budget_remaining, self.lease_held):
+        self._holds.pop(tenant, None)
+        for gauge in (
+            self.pending_rows,
+            self.pending_oldest_age,
+            self.backlog_drain,
+            self.holds,
+            self.budget_remaining,
+            self.lease_held,
+        ):
             gauge.remove_by_labels({"tenant": tenant})
 
     def _counter(self, name: str, what: str, *labels: str) -> Counter:

@@ -9,27 +9,33 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable
 
 from services.halo_writer.work import Work
 
+Place = tuple[str, bool]
+"""A target, and whether it is its ensure or its full command: both may run, one after the other."""
 
-def coalesce(arrived: Iterable[Work], parked: Mapping[str, Work]) -> tuple[list[Work], dict[str, Work]]:
-    """Splits what arrived into commands that may run now, one per target, and the newest of targets that wait.
 
-    `parked` are the targets that wait, by target key. A returned work has taken over whatever the commands that it
-    replaces must still be told.
+def place_of(work: Work) -> Place:
+    return work.row_key, work.command.ensure
+
+
+def coalesce(arrived: Iterable[Work], parked: Container[str]) -> tuple[list[Work], dict[str, Work]]:
+    """Splits what arrived into commands that may run now, one per target, and the newest for targets that wait.
+
+    `parked` are the keys of the targets that wait in rows. A returned work has taken over whatever the commands that
+    it replaces must still be told.
     """
-    ready: dict[tuple[str, bool], Work] = {}
+    ready: dict[Place, Work] = {}
     waiting: dict[str, Work] = {}
     for work in arrived:
         key = work.target_key
         if key in parked:
-            waiting[key] = newest(waiting.get(key, parked[key]), work)
+            waiting[key] = newest(waiting[key], work) if key in waiting else work
         else:
-            place = (key, work.command.ensure)
-            before = ready.get(place)
-            ready[place] = work if before is None else newest(before, work)
+            place = place_of(work)
+            ready[place] = newest(ready[place], work) if place in ready else work
     return list(ready.values()), waiting
 
 

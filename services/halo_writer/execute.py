@@ -35,7 +35,7 @@ from services.halo_writer.names import Unknown
 from services.halo_writer.resolve import NeedsCatalogue, NeedsTarget, Ready, resolve_references
 from services.halo_writer.settle import Overtaken, alarm, save_row, settle, tell_again
 from services.halo_writer.tools import Ended, Parked, Tools
-from services.halo_writer.waits import limited, wait_after
+from services.halo_writer.waits import limited, silence, wait_after
 from services.halo_writer.work import Work
 
 _log = structlog.get_logger(__name__)
@@ -262,8 +262,7 @@ class Execution:
                 settled_at = intent.sent_at + self._t.timing.settle_s
                 look_at = self._now() + self._t.timing.first_look_s
                 not_before = min(look_at, settled_at) if intent.operation == "create" else settled_at
-                silent = None if reply.status else "unreachable"
-                return Parked("ambiguous", not_before, note=reply.text, others=silent)
+                return Parked("ambiguous", not_before, note=reply.text, trouble=silence(reply))
             case _:
                 # The request surely did nothing: the target is free again.
                 await self._save(tell.withdrawn(before, self._row.version))
@@ -393,4 +392,10 @@ class Execution:
 
     def _wait_after(self, reply: Reply) -> Parked:
         blocked_until = self._t.gate.blocked_until()
-        return wait_after(reply, now=self._now(), timing=self._t.timing, blocked_until=blocked_until)
+        return wait_after(
+            reply,
+            now=self._now(),
+            timing=self._t.timing,
+            blocked_until=blocked_until,
+            attempts=self._work.attempts,
+        )

@@ -7,6 +7,7 @@ import math
 from halo import Budget, GateClosed
 from hub.lease_keeper import Held, LeaseKeeper
 from hub.steps import Steps
+from hub.throttle import SharedBlock
 
 _GRANT = 20
 _MARGIN_S = 0.25
@@ -16,11 +17,15 @@ class TenantGate:
     """Admits a request when the lease outlives its timeout and the budget has granted it.
 
     Requests are granted in small amounts that are stored with the lease before they are used: whoever takes over after
-    a crash starts from counts that can only be too high. Times are the store's clock.
+    a crash starts from counts that can only be too high. A 429 of any share stops this one. Times are the store's
+    clock.
     """
 
-    def __init__(self, keeper: LeaseKeeper, held: Held, budget: Budget, steps: Steps) -> None:
+    def __init__(
+        self, keeper: LeaseKeeper, held: Held, budget: Budget, steps: Steps, shared: SharedBlock
+    ) -> None:
         self._keeper = keeper
+        self._shared = shared
         self._held = held
         self._budget = budget
         self._steps = steps
@@ -48,6 +53,7 @@ class TenantGate:
         Raises GateClosed when the lease is lost.
         """
         now = self._held.store_now()
+        self._budget.block_until(await self._shared.until(now))
         missing = requests - self._budget.granted(now)
         if missing <= 0 and self._written_down:
             return now
@@ -71,6 +77,7 @@ class TenantGate:
     async def admit(self, method: str, path: str, timeout_s: float) -> None:
         if self._held.remaining_s() <= timeout_s:
             await self._keeper.renew_all()
+        self._budget.block_until(await self._shared.until(self._held.store_now()))
         if not self._written_down or not self._budget.spend_granted(self._held.store_now()):
             at = await self.ready_at()
             if at > self._held.store_now() or not self._budget.spend_granted(self._held.store_now()):
@@ -89,5 +96,5 @@ class TenantGate:
         self._budget.throttled(self._held.store_now(), retry_after_s)
 
     def blocked_until(self) -> float:
-        """When requests are allowed again after a 429; -inf when they are."""
-        return self._budget.blocked_until if math.isfinite(self._budget.blocked_until) else -math.inf
+        """When requests are allowed again after a 429; -inf when there was none."""
+        return self._budget.blocked_until

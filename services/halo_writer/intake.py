@@ -59,7 +59,12 @@ def read_command(record: Record) -> Work:
             raise _foreign(
                 Fault(at, f"is a record in {target.instance!r}, not in {command.target.instance!r}")
             )
-    return Work(command=command, envelope=envelope, value=record.value)
+    return Work(
+        command=command,
+        envelope=envelope,
+        value=record.value,
+        position=(record.partition, record.offset),
+    )
 
 
 def _foreign(fault: Fault) -> Unreadable:

@@ -42,9 +42,10 @@ def noops(
         target = work.command.target
         first = target not in seen
         seen.add(target)
-        decision = plan(work.command, rows[target], Known(), now=now, settle_s=settle_s)
+        row = rows.get(target) or TargetState(target=target)
+        decision = plan(work.command, row, Known(), now=now, settle_s=settle_s)
         if first and work.row is None and isinstance(decision, Unchanged | Superseded | Repeat):
-            _end(found, work, rows[target], decision, now, generation)
+            _end(found, work, row, decision, now, generation)
         else:
             found.left.append(work)
     return found

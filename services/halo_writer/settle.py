@@ -62,8 +62,7 @@ async def settle(
             await _save(conn, held, before, after)
             messages.append(tell.snapshot(after, now))
             await _remember(conn, work.command, ending, after, record)
-        if work.row is not None:
-            await pending.remove(conn, target.tenant, "writer", work.row_key)
+        await _waits_no_more(conn, work)
         await into_outbox(conn, target.tenant, messages)
 
 
@@ -71,8 +70,7 @@ async def tell_again(store: Store, work: Work, stored: Stored, now: float) -> No
     """Publish the outcome of a command that settled before, byte for byte."""
     tenant = work.command.target.tenant
     async with store.write() as conn:
-        if work.row is not None:
-            await pending.remove(conn, tenant, "writer", work.row_key)
+        await _waits_no_more(conn, work)
         await into_outbox(conn, tenant, [tell.published(stored), *tell.superseded_messages(work, now)])
 
 
@@ -85,6 +83,12 @@ async def alarm(store: Store, message: Outgoing, tenant: str) -> None:
 async def into_outbox(conn: AsyncConnection, tenant: str, messages: Sequence[Outgoing]) -> None:
     rows = [(out.topic, out.key or b"", out.headers, out.value or b"") for out in messages]
     await outbox.add(conn, tenant, rows)
+
+
+async def _waits_no_more(conn: AsyncConnection, work: Work) -> None:
+    """The end of waiting, for this command's row alone: a newer command may have got a row while it ran."""
+    if work.row is not None:
+        await pending.remove(conn, work.row.tenant, "writer", work.row_key, work.row.message_id)
 
 
 async def _save(conn: AsyncConnection, held: Held, before: TargetState, after: TargetState) -> None:

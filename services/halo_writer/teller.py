@@ -23,7 +23,9 @@ class Teller:
         status = "waiting" if isinstance(end, Parked) else end.status
         result = "" if isinstance(end, Parked) else end.result or ""
         self._metrics.writer_outcomes.labels(kind=target.kind, status=status, result=result).inc()
-        for request in work.requests:
+        new = work.requests[work.counted :]
+        work.counted = len(work.requests)
+        for request in new:
             resource = request.path.split("?")[0].strip("/").split("/")[0]
             labels = {"tenant": target.tenant, "resource": resource, "outcome": request.outcome}
             self._metrics.halo_requests.labels(**labels).inc()
@@ -37,10 +39,10 @@ class Teller:
             tenant=target.tenant,
             target=target.key,
             op_id=work.command_id,
-            ms=sum(request.duration_ms for request in work.requests),
+            ms=sum(request.duration_ms for request in new),
             attempt=work.row.attempts if work.row else 0,
-            halo_status=work.requests[-1].status if work.requests else None,
-            requests=len(work.requests),
+            halo_status=new[-1].status if new else None,
+            requests=len(new),
             reason=end.reason if isinstance(end, Parked) else end.code,
             halo_id=None if isinstance(end, Parked) else end.halo_id,
         )

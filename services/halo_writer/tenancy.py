@@ -9,10 +9,12 @@ import httpx
 from halo import Budget, Connection, HaloClient, Secret, resolve_servers
 from hub.lease_keeper import Held, LeaseKeeper
 from hub.steps import Steps
+from hub.store.engine import Store
 from hub.tenants.model import RuleSet
 from hub.tenants.scopes import scopes_of
 from hub.tenants.secrets import resolve
 from hub.tenants.shares import WRITE_SHARE, allowance
+from hub.throttle import SharedBlock
 from services.halo_writer.gate import TenantGate
 
 
@@ -26,9 +28,10 @@ class Tenancy:
     http: httpx.AsyncClient
     request_timeout_s: float
 
-    def gate(self, keeper: LeaseKeeper, held: Held, steps: Steps) -> TenantGate:
+    def gate(self, keeper: LeaseKeeper, held: Held, steps: Steps, store: Store) -> TenantGate:
         """The say over each request under this lease."""
-        return TenantGate(keeper, held, Budget(*allowance(self.rules, WRITE_SHARE)), steps)
+        budget = Budget(*allowance(self.rules, WRITE_SHARE))
+        return TenantGate(keeper, held, budget, steps, SharedBlock(store, self.tenant))
 
     def client(self, gate: TenantGate) -> HaloClient:
         """A client of this tenant's Halo. Raises SecretUnavailable, halo.ConfigurationError."""

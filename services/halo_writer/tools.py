@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from halo import HaloClient
 from hub.lease_keeper import Held
 from hub.steps import Steps
 from hub.store.engine import Store
+from hub.tenants.model import RuleSet
 from services.halo_writer.gate import TenantGate
+
+Trouble = Literal["limited", "unreachable", "unauthorised", "login_lost", "denied"]
+"""What may stop more than the command that met it; `unauthorised` may be a lost login or one missing right."""
 
 
 @dataclass(frozen=True)
 class Parked:
     """The command waits in the store: why, for what, and until when (store's clock).
 
-    `question` is asked of a person, once, when the command begins to wait for the answer. `others` is set when the
-    tenant's other commands would fare no better: they wait for this reason without trying.
+    `question` is asked of a person, once, when the command begins to wait for the answer. `trouble` is what the
+    tenant's other commands may have to be spared.
     """
 
     reason: str
@@ -24,7 +29,7 @@ class Parked:
     waits_for: str | None = None
     note: str | None = None
     question: str | None = None
-    others: str | None = None
+    trouble: Trouble | None = None
 
 
 @dataclass(frozen=True)
@@ -40,15 +45,21 @@ class Ended:
 @dataclass(frozen=True)
 class Timing:
     """Seconds. `settle_s`, counted from the intent, is above the sum of `send_within_s` (how long after its intent
-    a write may leave), Halo's gateway limit and its search's lag; the others are waits between tries."""
+    a write may leave), Halo's gateway limit and its search's lag. What has neither ended nor been written to a row
+    `spill_s` after it was taken is; a command that takes longer than `command_s` is given up for a while. The
+    others are waits between tries, which double up to their `most`."""
 
     settle_s: float = 180.0
     send_within_s: float = 30.0
     first_look_s: float = 3.0
-    unreachable_s: float = 5.0
-    denied_s: float = 60.0
+    unreachable_s: float = 1.0
+    unreachable_most_s: float = 60.0
+    denied_s: float = 30.0
+    denied_most_s: float = 600.0
     catalogue_s: float = 2.0
     dependency_s: float = 60.0
+    spill_s: float = 2.0
+    command_s: float = 600.0
 
 
 @dataclass(frozen=True)
@@ -59,6 +70,7 @@ class Tools:
 
     store: Store
     instance: str
+    rules: RuleSet
     rule_sequence: int
     client: HaloClient
     gate: TenantGate

@@ -3,29 +3,38 @@
 from __future__ import annotations
 
 from halo import Outcome, Reply
-from services.halo_writer.tools import Parked, Timing
+from services.halo_writer.standing import backoff
+from services.halo_writer.tools import Parked, Timing, Trouble
+
+_GATEWAY = frozenset({502, 503, 504})
 
 
-def wait_after(reply: Reply, *, now: float, timing: Timing, blocked_until: float) -> Parked:
-    """Why the command waits, until when, and whether the tenant's others would fare no better.
+def wait_after(reply: Reply, *, now: float, timing: Timing, blocked_until: float, attempts: int) -> Parked:
+    """Why the command waits, until when, and what its neighbours may have to be spared.
 
-    Without a status no answer came: the login itself was refused, or Halo can't be had. With one it may be this
-    record's own trouble.
+    Without a status no answer came: the login itself was refused, or Halo can't be had.
     """
-    answered = reply.status is not None
     match reply.outcome:
         case Outcome.THROTTLED:
             return limited(now, blocked_until, reply.text)
         case Outcome.UNAUTHORISED:
-            again = now + timing.denied_s
-            return Parked("unauthorised", again, note=reply.text, others=None if answered else "unauthorised")
+            again = now + backoff(attempts, timing.denied_s, timing.denied_most_s)
+            lost = reply.status is None
+            trouble: Trouble = "login_lost" if lost else "unauthorised"
+            return Parked("unauthorised" if lost else "denied", again, note=reply.text, trouble=trouble)
         case Outcome.DENIED:
-            return Parked("denied", now + timing.denied_s, note=reply.text)
+            again = now + backoff(attempts, timing.denied_s, timing.denied_most_s)
+            return Parked("denied", again, note=reply.text, trouble="denied")
         case _:
-            again = now + timing.unreachable_s
-            return Parked("unreachable", again, note=reply.text, others=None if answered else "unreachable")
+            again = now + backoff(attempts, timing.unreachable_s, timing.unreachable_most_s)
+            return Parked("unreachable", again, note=reply.text, trouble=silence(reply))
+
+
+def silence(reply: Reply) -> Trouble | None:
+    """The trouble of a Halo that didn't answer; None when the answer, however bad, was its own."""
+    return "unreachable" if reply.status is None or reply.status in _GATEWAY else None
 
 
 def limited(now: float, again: float, note: str) -> Parked:
     """The tenant's budget or a 429 holds everything of the tenant's."""
-    return Parked("limited", max(now + 1.0, again), note=note, others="limited")
+    return Parked("limited", max(now + 1.0, again), note=note, trouble="limited")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import msgspec
@@ -13,6 +13,10 @@ from schemas.envelope import Envelope
 from schemas.outcomes import Request
 from schemas.registry import decode
 from schemas.targets import KINDS
+
+# A row stays bounded even when a target is flooded while it waits; the oldest are told by the log alone.
+_MOST_SUPERSEDED = 200
+_MOST_REQUESTS = 50
 
 
 class Superseded(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,10 +30,11 @@ class Superseded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Waiting(msgspec.Struct, frozen=True, kw_only=True):
-    """What a pending row keeps beside the command: its envelope and those that it replaced."""
+    """What a pending row keeps beside the command: its envelope, those that it replaced, the requests made for it."""
 
     envelope: Envelope
     superseded: tuple[Superseded, ...] = ()
+    requests: tuple[Request, ...] = ()
 
 
 @dataclass
@@ -37,7 +42,9 @@ class Work:
     """A command, where it came from, and whom to tell.
 
     `done` are called once it has settled or waits in the store: only then may offsets advance. `requests` are all
-    that were made for it since it was taken up.
+    that were made for it since it was taken up. `position` is its partition and offset on the commands topic (the
+    oldest of those that it replaced), `taken_at` when it came, in the store's seconds. The first `counted` requests
+    are in the metrics already. `durable` says that a row of the store has it as it is.
     """
 
     command: Command
@@ -47,6 +54,10 @@ class Work:
     superseded: list[Superseded] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     row: Pending | None = None
+    position: tuple[int, int] | None = None
+    taken_at: float = 0.0
+    counted: int = 0
+    durable: bool = False
 
     @property
     def command_id(self) -> str:
@@ -66,6 +77,11 @@ class Work:
         """The key of the row that keeps it, which for a command of a newer release isn't its target's."""
         return self.target_key if self.row is None else self.row.target_key
 
+    @property
+    def attempts(self) -> int:
+        """How often it was tried before."""
+        return 0 if self.row is None else self.row.attempts
+
     def replaces(self, older: Work) -> None:
         """Take over what another command of this target, which will not run, must still be told."""
         same = older.command_id == self.command_id
@@ -75,8 +91,13 @@ class Work:
             *self.superseded,
         ]
         self.done = [*older.done, *self.done]
+        self.durable = False
         self.requests = [*older.requests, *self.requests]
+        self.counted += older.counted
         self.row = self.row or older.row
+        self.taken_at = min(self.taken_at, older.taken_at)
+        if self.position is None or (older.position is not None and older.position < self.position):
+            self.position = older.position
 
     def as_superseded(self) -> Superseded:
         return Superseded(
@@ -95,9 +116,16 @@ class Work:
 
 
 def pending_row(
-    work: Work, *, reason: str, now: float, not_before: float, waits_for: str | None, note: str | None
+    work: Work,
+    *,
+    reason: str,
+    now: float,
+    not_before: float,
+    waits_for: str | None = None,
+    note: str | None = None,
+    tried: bool = False,
 ) -> Pending:
-    """The row that keeps a command until it can go on."""
+    """The row that keeps a command until it can go on; `tried` counts one more attempt."""
     return Pending(
         tenant=work.command.target.tenant,
         stage="writer",
@@ -105,16 +133,20 @@ def pending_row(
         message_id=work.command_id,
         message_type=work.envelope.type,
         headers=msgspec.json.encode(
-            Waiting(envelope=work.envelope, superseded=tuple(_last(work.superseded)))
+            Waiting(
+                envelope=work.envelope,
+                superseded=tuple(work.superseded[-_MOST_SUPERSEDED:]),
+                requests=tuple(work.requests[-_MOST_REQUESTS:]),
+            )
         ),
         value=work.value,
         reason=reason,
         waits_for=waits_for,
         not_before=not_before,
-        since=work.row.since if work.row else now,
+        since=work.row.since if work.row else min(now, work.taken_at or now),
         phase=work.phase,
         seq=work.command.seq,
-        attempts=(work.row.attempts if work.row else 0) + 1,
+        attempts=work.attempts + tried,
         note=note,
     )
 
@@ -128,10 +160,8 @@ def from_pending(row: Pending) -> Work:
         envelope=waiting.envelope,
         value=row.value,
         superseded=list(waiting.superseded),
+        requests=list(waiting.requests),
+        counted=len(waiting.requests),
         row=row,
+        durable=True,
     )
-
-
-def _last(superseded: Sequence[Superseded], most: int = 200) -> Sequence[Superseded]:
-    """A row stays bounded even when a target is flooded while it waits; the oldest are told by the log alone."""
-    return superseded[-most:]

@@ -7,7 +7,8 @@ aside at once: a command of a newer release waits for the upgrade, anything else
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 
 import httpx
 import structlog
@@ -16,10 +17,13 @@ from hub import dead_letters
 from hub.bus.delivery import Delivery
 from hub.bus.producer import partition_of
 from hub.bus.records import Partition
-from hub.store import outbox, pending
+from hub.drain import drain_s
+from hub.store import holds, outbox, pending
 from hub.store.errors import StoreUnavailable
+from hub.store.holds import WINDOW, Hold
 from hub.telemetry.metrics import Metrics
 from hub.tenants.follower import RulesFollower
+from hub.tenants.shares import WRITE_SHARE, allowance
 from services.halo_writer.intake import Unreadable, of_newer_release, read_command
 from services.halo_writer.lane import Lane, Services
 from services.halo_writer.tenancy import Tenancy
@@ -51,7 +55,9 @@ class Writer:
         self._lanes: dict[str, tuple[Lane, asyncio.Task[None]]] = {}
         self._tenancies: dict[str, Tenancy] = {}
         self._with_backlog: set[str] = set()
+        self._with_holds: set[str] = set()
         self._stopping = False
+        self._swept = False
 
     # The main path ----------------------------------------------------------------------------------------
 
@@ -153,18 +159,34 @@ class Writer:
 
     async def _sweep_once(self) -> None:
         async with self._s.store.read() as conn:
-            due = await pending.due_tenants(conn, "writer", await self._s.store.now())
-            unpublished = await outbox.tenants(conn)
+            now = await self._s.store.now()
+            due = set(await pending.due_tenants(conn, "writer", now, besides="version"))
+            due.update(await outbox.tenants(conn))
+            if not self._swept:
+                # This release may be the one that they wait for.
+                due.update(await pending.tenants_with(conn, "writer", "version"))
+            stored = await holds.everyone(conn)
             backlog = await pending.count_by_reason(conn)
             self._metrics.outbox_rows.set(await outbox.depth(conn))
-        for tenant in {*due, *unpublished}:
+        self._swept = True
+        if any(hold.scope == WINDOW and hold.probe_at <= now for hold in stored):
+            async with self._s.store.write() as conn:
+                await holds.end_windows(conn, now)
+        held = _by_tenant(hold for hold in stored if hold.scope != WINDOW or hold.probe_at > now)
+        due.update(tenant for tenant, theirs in held.items() if any(hold.probe_at <= now for hold in theirs))
+        for tenant in due:
             if self._is_ours(tenant) and not self._stopping:
                 self._lane(tenant)
-        now = await self._s.store.now()
-        self._tell_backlog(backlog, now)
+        for tenant, theirs in held.items():
+            if tenant in self._lanes:
+                self._lanes[tenant][0].heard(theirs)
+        self._tell_backlog(backlog, held, now)
+        self._tell_holds(held)
         self._tell_lanes()
 
-    def _tell_backlog(self, backlog: Sequence[pending.Backlog], now: float) -> None:
+    def _tell_backlog(
+        self, backlog: Sequence[pending.Backlog], held: Mapping[str, Sequence[Hold]], now: float
+    ) -> None:
         rows: dict[str, dict[str, int]] = {}
         oldest_s: dict[str, float] = {}
         for line in backlog:
@@ -176,9 +198,25 @@ class Writer:
         for tenant in {*rows, *self._with_backlog}:
             if self._is_ours(tenant):
                 self._metrics.set_pending(tenant, rows.get(tenant, {}), oldest_s.get(tenant, 0.0))
+                wait_s = max((hold.probe_at - now for hold in held.get(tenant, ())), default=0.0)
+                self._tell_drain(tenant, sum(rows.get(tenant, {}).values()), wait_s)
             else:
                 self._metrics.forget_tenant(tenant)
         self._with_backlog = set(rows)
+
+    def _tell_drain(self, tenant: str, commands: int, wait_s: float) -> None:
+        tenancy = self._tenancy(tenant)
+        if tenancy is not None:
+            pace = allowance(tenancy.rules, WRITE_SHARE)
+            self._metrics.backlog_drain.labels(tenant=tenant).set(drain_s(commands, pace, wait_s=wait_s))
+
+    def _tell_holds(self, held: Mapping[str, Sequence[Hold]]) -> None:
+        for tenant in {*held, *self._with_holds}:
+            if self._is_ours(tenant):
+                self._metrics.set_holds(tenant, [(hold.scope, hold.reason) for hold in held.get(tenant, ())])
+            else:
+                self._metrics.forget_tenant(tenant)
+        self._with_holds = set(held)
 
     def _tell_lanes(self) -> None:
         for tenant, (lane, _) in self._lanes.items():
@@ -186,3 +224,10 @@ class Writer:
             left = lane.requests_left
             if left is not None:
                 self._metrics.budget_remaining.labels(tenant=tenant, share="write").set(left)
+
+
+def _by_tenant(stored: Iterable[Hold]) -> dict[str, list[Hold]]:
+    found: defaultdict[str, list[Hold]] = defaultdict(list)
+    for hold in stored:
+        found[hold.tenant].append(hold)
+    return dict(found)

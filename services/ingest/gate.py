@@ -11,6 +11,7 @@ from halo import Budget, GateClosed
 from hub.lease_keeper import Held, LeaseKeeper
 from hub.tenants.model import RuleSet
 from hub.tenants.shares import allowance
+from hub.throttle import SharedBlock
 
 _GRANT = 5
 _LONGEST_NAP_S = 2.0
@@ -24,7 +25,7 @@ def budget_of(rules: RuleSet, share: float) -> Budget:
 class ShareGate:
     """Lets a request pass when the lease outlives its timeout and the budget has granted it; waits up to `patience_s`.
 
-    Times are the store's clock.
+    A 429 of any share stops this one. Times are the store's clock.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class ShareGate:
         keeper: LeaseKeeper,
         held: Held,
         budget: Budget,
+        shared: SharedBlock,
         *,
         patience_s: float,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -39,6 +41,7 @@ class ShareGate:
         self._keeper = keeper
         self._held = held
         self._budget = budget
+        self._shared = shared
         self._patience_s = patience_s
         self._sleep = sleep
         budget.restore({float(start): count for start, count in held.inherited_spend.items()})
@@ -49,6 +52,7 @@ class ShareGate:
 
     async def admit(self, method: str, path: str, timeout_s: float) -> None:
         give_up_at = self._held.store_now() + self._patience_s
+        self._budget.block_until(await self._shared.until(self._held.store_now()))
         while not self._budget.spend_granted(self._held.store_now()):
             now = self._held.store_now()
             if not self._budget.reserve(now, _GRANT):
@@ -56,6 +60,7 @@ class ShareGate:
                 if free_at > give_up_at:
                     raise GateClosed("this share of the tenant's request budget is used up", free_at - now)
                 await self._sleep(min(max(free_at - now, 0.01), _LONGEST_NAP_S))
+                self._budget.block_until(await self._shared.until(self._held.store_now()))
             await self._write_down()
         if self._held.remaining_s() <= timeout_s:
             await self._write_down()
@@ -64,6 +69,10 @@ class ShareGate:
 
     def throttled(self, retry_after_s: float | None) -> None:
         self._budget.throttled(self._held.store_now(), retry_after_s)
+
+    async def tell_others(self) -> None:
+        """A 429 that this share met stops the others too. Raises StoreUnavailable."""
+        await self._shared.tell(self._budget.blocked_until, self._held.store_now())
 
     async def _write_down(self) -> None:
         if not await self._keeper.save_spend(self._held, self.spend()):

@@ -23,6 +23,7 @@ from hub.tenants.follower import RulesFollower
 from hub.tenants.model import RuleSet
 from hub.tenants.secrets import SecretUnavailable
 from hub.tenants.shares import READ_SHARE
+from hub.throttle import SharedBlock
 from schemas.control import CatalogueKind
 from services.ingest.catalogue import KINDS, RECORD_KINDS, HaloLog, LookupMissing, Reader, ReadUnstable
 from services.ingest.connection import client_of
@@ -187,7 +188,8 @@ class Reading:
         return min(_LONGEST_SLEEP_S, max(0.0, schedule.next_at() - now))
 
     async def _read(self, rules: RuleSet, held: Held, schedule: Schedule) -> None:
-        gate = ShareGate(self._keeper, held, budget_of(rules, READ_SHARE), patience_s=float("inf"))
+        shared = SharedBlock(self._store, rules.tenant)
+        gate = ShareGate(self._keeper, held, budget_of(rules, READ_SHARE), shared, patience_s=float("inf"))
         try:
             client = client_of(rules, self._http, gate, timeout_s=self._timing.request_timeout_s)
             reader = Reader(
@@ -196,6 +198,7 @@ class Reading:
             for kind in schedule.due(held.store_now()):
                 await self._read_kind(reader, rules.tenant, kind, held, schedule)
         finally:
+            await gate.tell_others()
             await self._keeper.release(held, gate.spend())
 
     async def _read_kind(

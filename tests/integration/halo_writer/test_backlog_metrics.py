@@ -13,6 +13,7 @@ from hub.store import pending
 from hub.store.engine import Store
 from hub.store.pending import Pending
 from hub.telemetry.metrics import Metrics
+from hub.tenants.follower import RulesFollower
 from schemas.topics import COMMANDS
 from services.halo_writer.writer import Writer
 from tests.support.eventually import eventually
@@ -32,7 +33,7 @@ async def test_each_writer_tells_the_backlog_of_its_own_tenants_and_forgets_one_
             await pending.put(conn, waiting(tenant))
     metrics, services, none = Metrics(), SimpleNamespace(store=store), None
     writer = Writer(
-        as_any(services), as_any(none), as_any(none), metrics, partitions=PARTITIONS, request_timeout_s=1.0
+        as_any(services), RulesFollower(), as_any(none), metrics, partitions=PARTITIONS, request_timeout_s=1.0
     )
     mine = frozenset({Partition(COMMANDS, partition_of(ours.encode(), PARTITIONS))})
     await writer.assigned(mine)

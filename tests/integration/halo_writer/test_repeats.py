@@ -124,7 +124,11 @@ async def test_an_update_that_may_have_been_applied_is_read_back_before_anything
     await bench.settle(update)
     assert [line["name"] for line in bench.rows("Quotation")[0]["lines"]] == ["Firewall Appliance", "Second"]
     made = [(request["method"], request["path"].split("/")[1]) for request in bench.requests()]
-    assert made == [("POST", "Quotation"), ("GET", "Quotation")], "Halo already had it: nothing is sent twice"
+    assert made == [
+        ("POST", "Quotation"),
+        ("GET", "Agent"),
+        ("GET", "Quotation"),
+    ], "one read shows that Halo is back, and it already had the update: nothing is sent twice"
     assert bench.outcome(update).result == "updated"
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hub.store.pending import Pending
 from schemas.commands import Command
 from schemas.targets import KINDS
-from services.halo_writer.coalesce import coalesce, in_order
+from services.halo_writer.coalesce import coalesce, in_order, newest
 from services.halo_writer.work import Work, from_pending, pending_row
 from tests.unit.halo_writer.build import Tool, changed, work_of
 
@@ -56,7 +56,8 @@ def test_per_target_only_the_newest_runs_and_everyone_is_told_once(
     works = [made(*spec) for spec in arrivals]
     for number, work in enumerate(works):
         work.done.append(partial(told.update, [number]))
-    ready, kept = coalesce(works, rows)
+    ready, for_rows = coalesce(works, rows)
+    kept = {key: newest(rows[key], work) for key, work in for_rows.items()}
     for work in [*ready, *kept.values()]:
         work.told()
     assert told == Counter(range(len(works))), "each delivery advances its offset, once"
@@ -92,8 +93,8 @@ def test_dependencies_come_before_what_refers_to_them_whatever_the_order_of_arri
 
 def test_a_newer_command_takes_the_row_of_the_one_that_waits_and_what_it_cost() -> None:
     old, new = parked(full("a", 1)), work_of(full("a", 2, "New"))
-    _, kept = coalesce([new], {old.target_key: old})
-    (work,) = kept.values()
+    _, for_rows = coalesce([new], {old.target_key})
+    work = newest(old, for_rows[old.target_key])
     assert work is new
     assert work.row is old.row
     assert [older.command_id for older in work.superseded] == [old.command_id]
@@ -121,5 +122,7 @@ def test_a_row_stays_bounded_however_often_its_target_is_replaced_while_it_waits
 
 def test_a_row_keeps_since_when_it_waits_and_counts_its_attempts() -> None:
     work = parked(full("a", 1))
-    again = pending_row(work, reason="limited", now=50.0, not_before=60.0, waits_for=None, note=None)
-    assert (again.since, again.attempts) == (1.0, 2)
+    put_off = pending_row(work, reason="limited", now=50.0, not_before=60.0)
+    assert (put_off.since, put_off.attempts) == (1.0, 0), "waiting for its turn is no attempt"
+    again = pending_row(work, reason="denied", now=50.0, not_before=60.0, tried=True)
+    assert (again.since, again.attempts) == (1.0, 1)

@@ -27,6 +27,15 @@ class Clock:
         return self.now
 
 
+class Block:
+    """What other shares have met."""
+
+    ends_at = float("-inf")
+
+    async def until(self, now: float) -> float:
+        return self.ends_at
+
+
 class Keeper:
     """Keeps the lease's row; remembers what was written down, and says no once another has the lease."""
 
@@ -38,6 +47,7 @@ class Keeper:
         self.taken = False
         self.reachable = True
         self.held: Held | None = None
+        self.block = Block()
 
     def take(self) -> Held:
         self.held = Held(
@@ -69,7 +79,7 @@ class Keeper:
 
 
 def gate_of(keeper: Keeper, limit: int = 100, window_s: float = 300.0) -> TenantGate:
-    return TenantGate(keeper, keeper.take(), Budget(limit, window_s), Steps({}))  # type: ignore[arg-type]
+    return TenantGate(keeper, keeper.take(), Budget(limit, window_s), Steps({}), keeper.block)  # type: ignore[arg-type]
 
 
 @pytest.fixture

@@ -1,0 +1,250 @@
+"""Sends one tenant's commands, one at a time, in rounds; learns what its Halo won't do, and spares the others.
+
+What a command met is told to `Standing`, which says whether more than that command is concerned; what a hold stops
+goes into rows without being tried.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import assert_never
+
+import structlog
+
+from halo import GateClosed, Login, Outcome
+from hub.lease_keeper import Held
+from hub.store import holds, targets
+from hub.store.engine import Store
+from hub.store.errors import StoreUnavailable
+from hub.store.holds import Hold
+from schemas.targets import TargetState
+from services.halo_writer.backlog import Backlog
+from services.halo_writer.execute import Execution
+from services.halo_writer.kinds import SPECS
+from services.halo_writer.settle import Overtaken
+from services.halo_writer.standing import Opened, Standing, waits_for
+from services.halo_writer.tools import Ended, Parked, Timing, Tools, Trouble
+from services.halo_writer.work import Work
+
+_log = structlog.get_logger(__name__)
+_MOST_IN_ROUND = 100
+_REPEAT_FAULT_S = 60.0
+_SETTINGS_S = 5.0
+_RIGHTS_PAGE = "Configuration > Integrations > HaloPSA API > Applications > (application) > Permissions"
+
+
+class Runner:
+    """One term of ownership. `tools` is None while the tenant has no usable settings."""
+
+    def __init__(
+        self,
+        timing: Timing,
+        told: Callable[[Work, Ended | Parked], None],
+        store: Store,
+        backlog: Backlog,
+        standing: Standing,
+        held: Held,
+        tools: Tools | None,
+        generation: int,
+        *,
+        publish: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._timing = timing
+        self._told = told
+        self._store = store
+        self._backlog = backlog
+        self._standing = standing
+        self.held = held
+        self._tools = tools
+        self._generation = generation
+        self._publish = publish
+
+    async def round(self, may_go_on: Callable[[], bool]) -> bool:
+        """Run what can run, as it stands now; False when there was nothing."""
+        probed = await self._probe_halo()
+        backlog, queue = self._backlog, self._backlog.queue
+        async with backlog.lock:
+            round_ = await backlog.next_round(self._standing, self.held, self._most())
+        if not round_:
+            return probed
+        while may_go_on():
+            upcoming = queue.upcoming()
+            if not upcoming:
+                return True
+            work, now = upcoming[0], self.held.store_now()
+            if self._standing.stops(work.command.target.kind, work.row_key, now) is not None:
+                async with backlog.lock:
+                    await backlog.put_off(self._standing, self.held)
+                continue
+            await self._run_one(work)
+        return True
+
+    def _most(self) -> int:
+        """No more are loaded than could be sent soon."""
+        return (
+            _MOST_IN_ROUND if self._tools is None else min(_MOST_IN_ROUND, 5 + self._tools.gate.available())
+        )
+
+    # One command ------------------------------------------------------------------------------------------
+
+    async def _run_one(self, work: Work) -> None:
+        kind, key, before = work.command.target.kind, work.row_key, len(work.requests)
+        self._backlog.queue.start(work)
+        end = await self._end_of(work)
+        if isinstance(end, Parked):
+            async with self._backlog.lock:
+                await self._backlog.park(work, end, self.held)
+        else:
+            self._backlog.queue.finish(work)
+            self._backlog.queue.wake(work.target_key)
+            await self._publish()
+            work.told()
+        self._told(work, end)
+        trouble = end.trouble if isinstance(end, Parked) else None
+        if isinstance(end, Parked) and trouble is not None:
+            await self._met(trouble, work, end)
+        elif len(work.requests) > before:
+            await self._over(self._standing.answered(kind))
+        self._standing.tried(kind, key, self.held.store_now())
+
+    async def _end_of(self, work: Work) -> Ended | Parked:
+        if self._tools is None:
+            return Parked("settings", self.held.store_now() + _SETTINGS_S)
+        try:
+            async with asyncio.timeout(self._timing.command_s):
+                row = await self._row(work)
+                return await Execution(self._tools, work, row, self._generation).run()
+        except (Overtaken, GateClosed, StoreUnavailable):
+            raise
+        except TimeoutError:
+            # Whatever it had begun is on its target's row: the next try finds out.
+            _log.error("lane.command_too_slow", target=work.target_key, after_s=self._timing.command_s)
+            note = f"it took longer than {self._timing.command_s:g} s and was given up for now"
+            return Parked("fault", self.held.store_now() + _REPEAT_FAULT_S, note=note)
+        except Exception as error:  # noqa: BLE001 - the lane's boundary: a fault of ours stops no tenant
+            _log.exception("lane.fault", tenant=self.held.tenant, target=work.target_key)
+            note = f"{type(error).__name__}: a fault of the hub"
+            return Parked("fault", self.held.store_now() + _REPEAT_FAULT_S, note=note)
+
+    async def _row(self, work: Work) -> TargetState:
+        target = work.command.target
+        async with self._store.read() as conn:
+            return (await targets.load(conn, [target])).get(target) or TargetState(target=target)
+
+    # What it means for the others -------------------------------------------------------------------------
+
+    async def _met(self, trouble: Trouble, work: Work, end: Parked) -> None:
+        now, note = self.held.store_now(), end.note
+        match trouble:
+            case "limited":
+                opened = self._standing.limited(end.not_before, now, note)
+                # A 429 is every share's business; our own share's end is not.
+                told_by_halo = self._tools is not None and self._tools.gate.blocked_until() > now
+                await self._begun(opened, stored=told_by_halo)
+            case "unreachable":
+                await self._begun(self._standing.no_answer(now, note))
+            case "login_lost":
+                await self._begun(self._standing.login_lost(now, note))
+            case "unauthorised":
+                await self._lost_or_denied(work, note)
+            case "denied":
+                await self._denied(work, note)
+            case _:
+                assert_never(trouble)
+
+    async def _lost_or_denied(self, work: Work, note: str | None) -> None:
+        """Halo answers 401 to a lost login and to a missing right; one cheap read tells them apart."""
+        login = await self._login()
+        if login is Login.LOST:
+            await self._begun(self._standing.login_lost(self.held.store_now(), note))
+        elif login is Login.UNKNOWN:
+            await self._begun(self._standing.no_answer(self.held.store_now(), note))
+        elif login is Login.GOOD:
+            await self._denied(work, note)
+
+    async def _denied(self, work: Work, note: str | None) -> None:
+        kind = work.command.target.kind
+        opened = self._standing.denied(kind, work.target_key, self.held.store_now(), note)
+        if opened is not None:
+            await self._begun(opened)
+        elif work.attempts <= 1:
+            _log.error(
+                "halo.denied",
+                tenant=self.held.tenant,
+                target=work.target_key,
+                scope=SPECS[kind].resource.edit_scope,
+                halo_says=note,
+                fix=f"give the application this right: {_RIGHTS_PAGE}; what waits goes on by itself",
+            )
+
+    async def _probe_halo(self) -> bool:
+        """See whether the whole Halo is back, when it is time to; whether that was tried."""
+        hold = self._standing.halo_to_probe(self.held.store_now())
+        if hold is None or self._tools is None:
+            return False
+        login = await self._login()
+        now = self.held.store_now()
+        match login:
+            case Login.GOOD:
+                await self._over(self._standing.came_back())
+            case Login.LOST:
+                await self._begun(self._standing.login_lost(now, hold.note))
+            case Login.UNKNOWN:
+                await self._begun(self._standing.no_answer(now, hold.note))
+            case None:
+                pass
+        return True
+
+    async def _login(self) -> Login | None:
+        """Whether Halo knows us; None when the budget doesn't allow to ask."""
+        assert self._tools is not None, "only a tenant with settings meets trouble"
+        try:
+            probe = await self._tools.client.probe()
+        except GateClosed as closed:
+            if self.held.lost:
+                raise Overtaken(str(closed)) from closed
+            probe = None
+        gate, now = self._tools.gate, self.held.store_now()
+        if probe is None or probe.reply.outcome is Outcome.THROTTLED:
+            until = max(gate.blocked_until(), now + 1.0)
+            opened = self._standing.limited(until, now, "the tenant's request budget is used up")
+            await self._begun(opened, stored=gate.blocked_until() > now)
+            return None
+        return probe.login
+
+    async def _begun(self, opened: Opened, *, stored: bool = True) -> None:
+        """A hold begins or goes on: it is stored, told once, and what it stops goes into rows."""
+        hold = opened.hold
+        if stored:
+            async with self._store.write() as conn:
+                await holds.put(conn, hold)
+            if opened.first:
+                self._tell(hold)
+        async with self._backlog.lock:
+            await self._backlog.put_off(self._standing, self.held)
+
+    def _tell(self, hold: Hold) -> None:
+        told = {"tenant": hold.tenant, "scope": hold.scope, "reason": hold.reason, "halo_says": hold.note}
+        match hold.reason:
+            case "unauthorised":
+                _log.error(
+                    "halo.login_lost",
+                    **told,
+                    fix="check halo.client_id and halo.client_secret of the tenant file and the application in Halo; "
+                    "what waits goes on by itself",
+                )
+            case "unreachable":
+                _log.warning("halo.unreachable", **told)
+            case _:
+                _log.warning("halo.held", **told)
+
+    async def _over(self, hold: Hold | None) -> None:
+        """A hold is over: what waited for it may run."""
+        if hold is None:
+            return
+        async with self._store.write() as conn:
+            await holds.remove(conn, hold.tenant, hold.scope)
+        self._backlog.queue.wake(waits_for(hold))
+        lasted_s = round(self.held.store_now() - hold.since, 1)
+        _log.info("halo.back", tenant=hold.tenant, scope=hold.scope, reason=hold.reason, lasted_s=lasted_s)
