@@ -18,7 +18,7 @@ from hub.settings import Settings
 from hub.store import restore
 from hub.store.engine import Store
 from hub.store.positions import Positions
-from schemas.topics import COMMANDS, CONTROL, HALO, QUOTES, TOPICS
+from schemas.topics import COMMANDS, CONTROL, HALO, QUOTES, TARGETS, TOPICS
 
 app = typer.Typer(help="The hub's store.", no_args_is_help=True)
 
@@ -85,7 +85,9 @@ async def _restored(settings: Settings) -> tuple[int, list[Rewound]]:
     async with context.store(settings) as store:
         moves = await _moves(settings, store)
         try:
-            _, ends = await committed_and_end(bus_settings(settings, client_id="hub-cli"), [COMMANDS])
+            _, ends = await committed_and_end(
+                bus_settings(settings, client_id="hub-cli"), [COMMANDS, TARGETS]
+            )
             async with store.write() as conn:
                 generation = await restore.begin(conn, {(at.topic, at.partition): ends[at] for at in ends})
             positions = Positions(store, settings.cluster)

@@ -17,7 +17,7 @@ from hub.bus.settings import BusSettings
 from hub.store import targets
 from hub.store.engine import Store
 from schemas.registry import decode
-from schemas.targets import TargetState
+from schemas.targets import Target, TargetState
 from schemas.topics import TARGETS
 
 # Of each partition; the newest alone may be of a tenant whose row was in the copy already, and was told late.
@@ -34,9 +34,12 @@ async def check_targets(settings: BusSettings, store: Store, *, topic: str = TAR
     # The log first: what is on it was in the store before.
     told = await _newest(settings, topic)
     async with store.read() as conn:
-        stored = await targets.load(conn, [state.target for state in told])
+        restored = await targets.restored(conn)
+        passed = {} if restored is None else restored.log_ends
+        told = [(at, state) for at, state in told if at.offset >= passed.get((at.topic, at.partition), 0)]
+        stored = await targets.load(conn, [state.target for _, state in told])
     found = []
-    for state in told:
+    for _, state in told:
         row = stored.get(state.target)
         version = 0 if row is None else row.version
         if state.version > version:
@@ -45,12 +48,16 @@ async def check_targets(settings: BusSettings, store: Store, *, topic: str = TAR
         raise StoreWentBack(settings.group, found[:3])
 
 
-async def _newest(settings: BusSettings, topic: str) -> list[TargetState]:
+async def _newest(settings: BusSettings, topic: str) -> list[tuple[Record, TargetState]]:
     _, ends = await committed_and_end(settings, [topic])
     start = {at.partition: end - _LAST for at, end in ends.items()}
     records = read_range(settings.bootstrap_servers, topic, start=start, security=settings.security)
-    states = [state async for record in records if (state := _state(record)) is not None]
-    return list({state.target: state for state in sorted(states, key=lambda one: one.version)}.values())
+    newest: dict[Target, tuple[Record, TargetState]] = {}
+    async for record in records:
+        state = _state(record)
+        if state is not None:
+            newest[state.target] = (record, state)
+    return list(newest.values())
 
 
 def _state(record: Record) -> TargetState | None:

@@ -40,7 +40,7 @@ from hub.store.tables import hold, lease
 async def begin(conn: AsyncConnection, log_ends: Mapping[tuple[str, int], int]) -> int:
     """Make the store fit to go on with after a restore; its new generation. Again does no harm.
 
-    No service may be running. `log_ends` is where each partition of the commands topic ends now.
+    No service may be running. `log_ends` is where each partition of the commands and of the targets ends now.
     """
     generation = await targets.raise_generation(conn, log_ends)
     await conn.execute(delete(lease))

@@ -39,8 +39,8 @@ _LOG_ENDS = msgspec.json.Decoder(dict[str, int])
 class Restored(msgspec.Struct, frozen=True):
     """When the store was last restored, and what it may lack since: whatever was done before `at`.
 
-    `at` is the store's clock. `log_ends` is where each partition of the commands topic, as (topic, number), ended
-    then: of the commands before that, any may have been carried out without a trace here.
+    `at` is the store's clock. `log_ends` is where each partition, as (topic, number), of the commands and of the
+    targets ended then: of the commands before that, any may have been carried out without a trace here.
     """
 
     generation: int
@@ -195,7 +195,7 @@ async def raise_generation(
 ) -> int:
     """Start the next generation, in which every unsettled create looks up first; its number.
 
-    `log_ends` is where the commands topic's partitions end now; see `Restored`.
+    `log_ends` is where the partitions end now; see `Restored`.
     """
     ends = {f"{topic}/{number}": end for (topic, number), end in (log_ends or {}).items()}
     now = {"raised_at": store_now(), "log_ends": to_json(ends)}

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from hub.bus.errors import StoreWentBack
+from hub.bus.positions import committed_and_end
 from hub.bus.producer import Publisher
 from hub.bus.records import Outgoing
 from hub.bus.settings import BusSettings
-from hub.store import Store, targets
+from hub.store import Store, restore, targets
 from hub.witness import check_targets
 from schemas.registry import encode
 from schemas.targets import Target, TargetState
@@ -57,6 +58,15 @@ async def test_what_the_log_tells_of_and_the_store_forgot_is_found(kafka: KafkaS
 
     await tell(settings, topic, [state("q-1", 4)])
     with pytest.raises(StoreWentBack, match=r"version 4 of acme/.*/q-1/, the store 3.*hub store restored"):
+        await check_targets(settings, store, topic=topic)
+
+    _, ends = await committed_and_end(settings, [topic])
+    async with store.write() as conn:
+        await restore.begin(conn, {(at.topic, at.partition): end for at, end in ends.items()})
+    # It is known, and made up for.
+    await check_targets(settings, store, topic=topic)
+    await tell(settings, topic, [state("q-1", 5)])
+    with pytest.raises(StoreWentBack):
         await check_targets(settings, store, topic=topic)
 
 
