@@ -60,9 +60,10 @@ def check_decimal(field: str, value: Decimal) -> None:
         raise ValueError(f"`{field}` is not a finite number")
     _, digits, exponent = value.as_tuple()
     assert isinstance(exponent, int)
+    # First of all: what is larger than Decimal's own context can't even be normalised.
+    if len(digits) + max(0, exponent) > MAX_DECIMAL_DIGITS:
+        raise ValueError(f"`{field}` has more than {MAX_DECIMAL_DIGITS} digits")
     # Trailing zeros say nothing about an amount, and normalize() alone would turn 1000 into 1E+3.
     places = max(0, -value.normalize().as_tuple().exponent) if digits != (0,) else 0  # type: ignore[operator]
     if places > MAX_DECIMAL_PLACES:
         raise ValueError(f"`{field}` has more than {MAX_DECIMAL_PLACES} decimal places")
-    if len(digits) + max(0, exponent) > MAX_DECIMAL_DIGITS:
-        raise ValueError(f"`{field}` has more than {MAX_DECIMAL_DIGITS} digits")

@@ -197,12 +197,13 @@ def _time(value: str | None, faults: list[Fault]) -> dt.datetime | None:
         return None
     try:
         parsed = msgspec.convert(value, dt.datetime)
-    except msgspec.ValidationError:
-        parsed = None
-    if parsed is None or parsed.tzinfo is None:
+        # In UTC the first and the last day of all may lie outside of what there is.
+        in_utc = parsed.astimezone(dt.UTC) if parsed.tzinfo is not None else None
+    except (msgspec.ValidationError, OverflowError):
+        in_utc = None
+    if in_utc is None:
         faults.append(Fault("time", "must be an RFC 3339 time with a zone"))
-        return None
-    return parsed.astimezone(dt.UTC)
+    return in_utc
 
 
 def _revision(value: str | None, faults: list[Fault]) -> int | None:

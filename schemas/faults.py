@@ -70,9 +70,13 @@ def depth(value: bytes) -> int:
 
 
 def _faults(event_type: str, value: bytes, first: msgspec.ValidationError) -> tuple[Fault, ...]:
-    instance = msgspec.json.decode(value)
     problem, _, path = str(first).partition(" - at `")
     told = Fault(_place(path.rstrip("`")), problem)
+    try:
+        instance = msgspec.json.decode(value)
+    except msgspec.DecodeError:
+        # A number that no float can hold, in a place that asks for something else.
+        return (told,)
     doubtful, places, found = _doubtful(instance)
     if _size(doubtful) > MAX_CHECKED_BYTES:
         return (told, _NOT_ALL)

@@ -84,6 +84,13 @@ def refused(
     return Refused(record, envelope, reason, letter)
 
 
+def unforeseen(record: Record, error: Exception) -> Refused:
+    """The dead letter of a record that `read` itself fell over, which names no tenant: it was not understood."""
+    fault = Fault("", f"the hub can't read it: {type(error).__name__}")
+    fix = "this is a fault of the hub: report it with this dead letter, and redrive it after the repair"
+    return refused(record, None, "mapper.failed", (fault,), fix)
+
+
 def _misplaced(record: Record, envelope: Envelope) -> Fault | None:
     """The fault of an event under another key: its entity's order would not hold."""
     if record.key == envelope.key:

@@ -31,7 +31,7 @@ from hub.telemetry.metrics import Metrics
 from hub.tenants.follower import Rules
 from schemas.registry import SOURCE_TYPES
 from services.mapper.batch import Batch, DesiredCache
-from services.mapper.intake import Event, Refused, Tombstone, read
+from services.mapper.intake import Event, Refused, Tombstone, read, unforeseen
 
 BASE = "base"
 SETTINGS = "settings"
@@ -116,7 +116,7 @@ class Mapper:
         events: list[Event] = []
         refusals: list[Refused] = []
         for record in batch:
-            match read(record, now):
+            match self._read(record, now):
                 case Event() as event:
                     events.append(event)
                 case Refused() as refusal:
@@ -133,6 +133,13 @@ class Mapper:
         for refusal in refusals:
             self._tell_refused(refusal)
         return refusals
+
+    def _read(self, record: Record, now: dt.datetime) -> Event | Refused | Tombstone:
+        try:
+            return read(record, now)
+        except Exception as error:  # noqa: BLE001 - one record's surprise must not hold up all that come behind it
+            _log.error("mapper.failed", exc_info=error, **_place(record))
+            return unforeseen(record, error)
 
     async def _fold_and_map(self, events: Sequence[Event]) -> tuple[set[RecordKey], list[Refused]]:
         """One pass; the keys whose records another process changed meanwhile, which need another pass, and refusals."""
