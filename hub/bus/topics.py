@@ -1,11 +1,13 @@
 """The topics are there, as their version fixes them, before anything is read or published."""
 
+import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import for_code
+from aiokafka.errors import KafkaConnectionError, for_code
 from faststream.security import BaseSecurity
 
 from hub.bus.errors import PartitionCountDiffers, TopicCreationFailed, TopicMissing
@@ -13,6 +15,8 @@ from hub.bus.settings import DEFAULT_MAX_RECORD_BYTES, client_options
 
 _BATCH_ROOM_BYTES = 64 * 1024
 _ALREADY_EXISTS = 36
+_NO_BROKER_S = 10.0
+_RETRY_S = 0.2
 
 
 class TopicSpec(Protocol):
@@ -60,13 +64,22 @@ async def check_topics(
 
 
 async def partition_counts(options: Mapping[str, Any], names: Sequence[str]) -> dict[str, int]:
-    """Return the partition count of each topic, 0 for one that does not exist; `options` as of `client_options`."""
+    """Return the partition count of each topic, 0 for one that does not exist; `options` as of `client_options`.
+
+    Raises:
+        KafkaConnectionError: no broker was up for `_NO_BROKER_S`; it is not known then what topics there are.
+    """
     client = AIOKafkaClient(**options)
     await client.bootstrap()
     try:
         for name in names:
             client.add_topic(name)
-        await client.force_metadata_update()
+        # A cluster that is just coming up answers without any broker, and so without any topic.
+        give_up_at = time.monotonic() + _NO_BROKER_S
+        while not await client.force_metadata_update():
+            if time.monotonic() > give_up_at:
+                raise KafkaConnectionError("Kafka answers, and has no broker that is up; try again later")
+            await asyncio.sleep(_RETRY_S)
         return {name: len(client.cluster.partitions_for_topic(name) or ()) for name in names}
     finally:
         await client.close()
