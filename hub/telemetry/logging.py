@@ -2,9 +2,14 @@
 
 import logging
 import sys
+<<<<<<< Updated upstream
 import threading
 from collections.abc import Mapping
 from types import TracebackType
+=======
+import time
+from collections.abc import Callable, Mapping
+>>>>>>> Stashed changes
 from typing import Any, Literal, TextIO
 
 import msgspec
@@ -17,6 +22,7 @@ Level = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 # Their INFO lines repeat what ours say better, and httpx's carry whole URLs.
 _QUIET = ("aiokafka", "httpcore", "httpx", "uvicorn.access", "uvicorn.error", "alembic")
+_MAX_KINDS = 1_000
 # An outcome that waits for a person is an error; all others are routine.
 _LEVELS: Mapping[str, Level] = {"rejected": "ERROR", "failed": "ERROR", "dead_letter": "ERROR"}
 
@@ -57,6 +63,7 @@ def configure_logging(
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(stream)
+    handler.addFilter(Sparing("aiokafka"))
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
@@ -136,6 +143,38 @@ def outcome_line(
         reason=reason,
         **more,
     )
+
+
+class Sparing(logging.Filter):
+    """Lets each line of a library pass once in `every_s`, with how many like it were held back since.
+
+    While Kafka is away its client says so a hundred times a second.
+    """
+
+    def __init__(
+        self, library: str, *, every_s: float = 10.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        super().__init__()
+        self._library = library
+        self._every_s = every_s
+        self._clock = clock
+        self._said: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name.partition(".")[0] != self._library:
+            return True
+        kind = (record.name, str(record.msg))
+        said_at, held_back = self._said.get(kind, (-self._every_s, 0))
+        now = self._clock()
+        if now - said_at < self._every_s:
+            self._said[kind] = (said_at, held_back + 1)
+            return False
+        if len(self._said) >= _MAX_KINDS:
+            self._said.clear()
+        self._said[kind] = (now, 0)
+        if held_back:
+            record.msg = f"{record.msg} (and {held_back} more like it)"
+        return True
 
 
 class _AddService:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import structlog
 
-from hub.telemetry.logging import configure_logging, outcome_line
+from hub.telemetry.logging import Sparing, configure_logging, outcome_line
 from hub.telemetry.redaction import HIDDEN, Redactor
 
 
@@ -138,3 +138,33 @@ def test_an_outcome_is_one_wide_line() -> None:
 )
 def test_only_what_needs_a_person_is_an_error(outcome: str, level: str) -> None:
     assert settle(outcome=outcome)["level"] == level
+
+
+def test_a_library_that_says_the_same_again_and_again_is_heard_now_and_then() -> None:
+    """The lines of others, and the library's own that are new, pass as they are."""
+    now = 0.0
+    sparing = Sparing("aiokafka", every_s=10.0, clock=lambda: now)
+
+    def said(name: str, message: str, *args: object) -> str | None:
+        record = logging.LogRecord(name, logging.ERROR, "", 0, message, args, None)
+        return record.getMessage() if sparing.filter(record) else None
+
+    assert said("aiokafka.conn", "no %s", "broker") == "no broker"
+    assert said("aiokafka.conn", "no %s", "other") is None
+    assert said("aiokafka.group", "no %s", "group") == "no group"
+    assert said("httpx", "no %s", "server") == said("httpx", "no %s", "server") == "no server"
+    now = 9.0
+    assert said("aiokafka.conn", "no %s", "broker") is None
+    now = 11.0
+    assert said("aiokafka.conn", "no %s", "broker") == "no broker (and 2 more like it)"
+    assert said("aiokafka.conn", "no %s", "broker") is None
+
+
+def test_what_kafkas_client_repeats_is_written_once() -> None:
+    stream = io.StringIO()
+    configure_logging("writer", redactor=Redactor(), stream=stream)
+
+    for port in range(100):
+        logging.getLogger("aiokafka.conn").error("Unable connect to %s", port)
+
+    assert [line["event"] for line in lines(stream)] == ["Unable connect to 0"]
