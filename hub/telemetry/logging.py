@@ -2,14 +2,10 @@
 
 import logging
 import sys
-<<<<<<< Updated upstream
 import threading
-from collections.abc import Mapping
-from types import TracebackType
-=======
 import time
 from collections.abc import Callable, Mapping
->>>>>>> Stashed changes
+from types import TracebackType
 from typing import Any, Literal, TextIO
 
 import msgspec
