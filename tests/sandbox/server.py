@@ -127,10 +127,16 @@ class Sandbox:
         return answered
 
     def requests(
-        self, *, since: int = 0, kind: str = "api", method: str | None = None, path: str | None = None
+        self,
+        *,
+        since: int = 0,
+        kind: str = "api",
+        method: str | None = None,
+        path: str | None = None,
+        limit: int | None = None,
     ) -> list[dict[str, Any]]:
-        """Log entries of this instance in order of arrival; `path` is a regular expression."""
-        query = self._query(since=since, kind=kind, method=method, path=path)
+        """Log entries of this instance in order of arrival, the first `limit`; `path` is a regular expression."""
+        query = self._query(since=since, kind=kind, method=method, path=path, limit=limit)
         answered: list[dict[str, Any]] = self._send("GET", "/requests", params=query)["requests"]
         return answered
 

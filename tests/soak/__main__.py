@@ -43,6 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("a seed is a whole number")
     if given.minutes <= 0 or given.rate <= 0 or not 1 <= given.tenants <= 99:
         parser.error("--minutes and --rate are above 0, --tenants from 1 to 99")
+    if given.keep and given.keep.exists():
+        parser.error(f"{given.keep} is there already")
     clean = True
     for seed in seeds or [secrets.randbelow(1_000_000)]:
         asked = Given(seed, given.minutes, given.tenants, given.rate, tuple(given.only))
@@ -74,10 +76,8 @@ def _one(asked: Given, keep: Path | None) -> Run:
     for text in done.findings:
         print(f"  {text}")
     verdicts = ", ".join(f"{name} {done.verdicts.get(name, 0)}" for name in ALL_VERDICTS)
-    print(
-        f"seed {done.seed}: {verdicts}; excused {done.excused}; {'clean' if done.clean else 'FAILED'}",
-        flush=True,
-    )
+    apart = f"excused {done.excused}, starts refused {done.starts_refused}"
+    print(f"seed {done.seed}: {verdicts}; {apart}; {'clean' if done.clean else 'FAILED'}", flush=True)
     return done
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.sandbox.server import Sandbox
 from tests.soak import faults, settings
 from tests.soak.checker import TABLES, Finding, Seen, check
 from tests.soak.expected import expected
@@ -41,7 +42,8 @@ from tests.soak.world import Death, World, running_world
 ROOT = Path(__file__).parents[2]
 _TICK_S = 0.1
 _TELL_S = 10.0
-_LATE_S = 30.0
+_PUBLISH_S = 90.0
+_PAGE = 2_000
 
 
 @dataclass(frozen=True)
@@ -80,8 +82,8 @@ def run(given: Given, directory: Path, tell: Callable[[str], None]) -> Run:
             (directory / "actions.log").write_text("\n".join(world.actions) + "\n")
         findings, excused = _judged(world, publisher, known)
         counts = {kind: begun[kind] for kind in kinds_of(families)}
-        requests = [one for sandbox in world.sandboxes.values() for one in sandbox.requests(kind="api")]
-        sign_ins = [one for sandbox in world.sandboxes.values() for one in sandbox.requests(kind="token")]
+        requests = [one for sandbox in world.sandboxes.values() for one in _log_of(sandbox, "api")]
+        sign_ins = [one for sandbox in world.sandboxes.values() for one in _log_of(sandbox, "token")]
         return Run(
             seed=given.seed,
             minutes=given.minutes,
@@ -138,7 +140,7 @@ def _storm(
 
 def _publish_the_rest(world: World, publisher: Publisher) -> int:
     """How many sendings are unacknowledged although everything runs again."""
-    deadline = time.monotonic() + _LATE_S + 60
+    deadline = time.monotonic() + _PUBLISH_S
     while publisher.left and time.monotonic() < deadline:
         world.supervise()
         time.sleep(_TICK_S)
@@ -152,6 +154,14 @@ def _tables(world: World, tenant: str) -> dict[str, list[dict[str, Any]]]:
     return {table: world.sandboxes[tenant].state(table) for table in (*TABLES, "Lookup", "ExternalLink")}
 
 
+def _log_of(sandbox: Sandbox, kind: str) -> list[dict[str, Any]]:
+    """The whole log of one instance, page by page: it may be long."""
+    found: list[dict[str, Any]] = []
+    while page := sandbox.requests(since=found[-1]["n"] if found else 0, kind=kind, limit=_PAGE):
+        found += page
+    return found
+
+
 def _ids(tables: dict[str, list[dict[str, Any]]]) -> dict[str, frozenset[int]]:
     return {table: frozenset(int(row["id"]) for row in rows) for table, rows in tables.items()}
 
@@ -162,8 +172,7 @@ def _judged(
     wanted = expected(publisher.acknowledged, world.sandboxes)
     found: list[Finding] = []
     for tenant, sandbox in world.sandboxes.items():
-        requests = sandbox.requests(kind="api")
-        seen = Seen(_tables(world, tenant), known[tenant], requests, settings.LATE_ACTIONS)
+        seen = Seen(_tables(world, tenant), known[tenant], _log_of(sandbox, "api"), settings.LATE_ACTIONS)
         edits = world.edits.get(tenant, ())
         found += check(wanted[tenant], seen, edits, limited=tenant == SMALL_BUDGET)
     frozen = [
