@@ -1,28 +1,65 @@
-"""Serves an ASGI application on a port of its own, inside the service's event loop."""
+"""Serves an ASGI application on a port of its own, inside the service's event loop.
+
+What is no request, or never becomes one, is refused here, before there is anything for the application to see.
+"""
 
 import asyncio
+import functools
 import socket
-from collections.abc import Generator
+import sys
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Any
 
+import h11
+import msgspec
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
+MAX_HEAD_BYTES = 16 * 1024
+"""Of a request's line and headers."""
+HEAD_TIMEOUT_S = 10.0
 _START_TIMEOUT_S = 10.0
 _DRAIN_TIMEOUT_S = 2
+_PROBLEMS = {
+    HTTPStatus.BAD_REQUEST: ("request.malformed", "this is no HTTP/1.1 request"),
+    HTTPStatus.REQUEST_TIMEOUT: (
+        "request.slow",
+        "the request's headers did not come in time; send it faster",
+    ),
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: (
+        "headers.too_large",
+        f"the request's headers are over {MAX_HEAD_BYTES} bytes; send less in them",
+    ),
+}
 
 
 class AsgiServer:
     """Runs `app` between `start()` and `stop()`; signals stay with the service that owns the loop.
 
-    Use it as an async context manager, or call the two. Port 0 takes a free one, told by `port`.
+    Use it as an async context manager, or call the two. Port 0 takes a free one, told by `port`. `on_refused` is told
+    the code of each refusal that the application doesn't see.
     """
 
-    def __init__(self, app: Any, *, host: str, port: int) -> None:
+    def __init__(
+        self,
+        app: Any,
+        *,
+        host: str,
+        port: int,
+        on_refused: Callable[[str], None] = lambda _code: None,
+        head_timeout_s: float = HEAD_TIMEOUT_S,
+    ) -> None:
+        protocol: Any = functools.partial(_Protocol, on_refused=on_refused, head_timeout_s=head_timeout_s)
         self._address = (host, port)
         self._server = _Server(
             uvicorn.Config(
                 app,
+                http=protocol,
+                ws="none",
+                server_header=False,
+                h11_max_incomplete_event_size=MAX_HEAD_BYTES,
                 log_config=None,
                 access_log=False,
                 lifespan="off",
@@ -66,6 +103,72 @@ class AsgiServer:
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
+
+
+class _Protocol(H11Protocol):
+    """HTTP/1.1 in which each request's head must come whole, in time and within its size."""
+
+    def __init__(
+        self, *arguments: Any, on_refused: Callable[[str], None], head_timeout_s: float, **options: Any
+    ) -> None:
+        super().__init__(*arguments, **options)
+        self._on_refused = on_refused
+        self._head_timeout_s = head_timeout_s
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._start_clock()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_clock()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._watch()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._watch()
+
+    def send_400_response(self, msg: str) -> None:
+        """Called while h11's error is being handled, which says what it is."""
+        error = sys.exception()
+        hint = error.error_status_hint if isinstance(error, h11.RemoteProtocolError) else None
+        self._refuse(HTTPStatus(hint) if hint in tuple(_PROBLEMS) else HTTPStatus.BAD_REQUEST)
+
+    def _watch(self) -> None:
+        """Time runs while there is the beginning of a head; between two requests uvicorn's own clock does."""
+        if self.conn.their_state is not h11.IDLE or not self.conn.trailing_data[0]:
+            self._stop_clock()
+        elif self._deadline is None:
+            self._start_clock()
+
+    def _start_clock(self) -> None:
+        self._deadline = self.loop.call_later(self._head_timeout_s, self._refuse, HTTPStatus.REQUEST_TIMEOUT)
+
+    def _stop_clock(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _refuse(self, status: HTTPStatus) -> None:
+        self._stop_clock()
+        code, detail = _PROBLEMS[status]
+        self._on_refused(code)
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            problem = {
+                "type": f"urn:halo-hub:problem:{code}",
+                "title": status.phrase,
+                "status": status.value,
+                "detail": detail,
+            }
+            headers = [("content-type", "application/problem+json"), ("connection", "close")]
+            answer = h11.Response(status_code=status.value, headers=headers, reason=status.phrase)
+            for event in (answer, h11.Data(data=msgspec.json.encode(problem)), h11.EndOfMessage()):
+                self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
 
 
 class _Server(uvicorn.Server):

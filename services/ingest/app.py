@@ -70,7 +70,12 @@ async def run(settings: Settings, service: Service) -> None:
         service.run(reading.run(), "reading")
 
         door = Door(producers, log, _limits(settings), service.metrics, lambda: dt.datetime.now(dt.UTC))
-        server = AsgiServer(make_app(door), host=settings.http_host, port=settings.http_port)
+        server = AsgiServer(
+            make_app(door),
+            host=settings.http_host,
+            port=settings.http_port,
+            on_refused=lambda code: service.metrics.events_rejected.labels(type="unknown", reason=code).inc(),
+        )
         await stack.enter_async_context(server)
         _log.info("ingest.started", listening=server.port, **settings.summary())
         await service.until_stopped()

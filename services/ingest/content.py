@@ -20,6 +20,8 @@ BINARY = "application/json"
 STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
 _WRAPPER_LEVELS = 2
+_IDENTIFYING = ("id", "source", "type", "subject", "tenant")
+_MAX_NAME_SHOWN = 100
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
 
@@ -58,12 +60,13 @@ def events_of(
     mode: str, headers: Sequence[tuple[bytes, bytes]], body: bytes, *, max_events: int
 ) -> list[Received]:
     """Every event of the request, each with its envelope or its faults. Raises Problem when there is none to judge."""
+    told, unreadable = _attributes_of(headers)
     if mode == BINARY:
-        return [_binary(headers, body)]
+        return [_binary(told, unreadable, body)]
     if depth(body) > MAX_DEPTH + _WRAPPER_LEVELS:
         raise _bad_body("data.too_deep", f"the body is nested deeper than {MAX_DEPTH} levels of data")
     if mode == STRUCTURED:
-        return [_structured(body, None)]
+        return [_structured(body, None, told)]
     try:
         elements = _ARRAY.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -76,10 +79,11 @@ def events_of(
             "batch.too_large",
             f"the batch has {len(elements)} events; send at most {max_events} in one request",
         )
-    return [_structured(bytes(element), index) for index, element in enumerate(elements)]
+    return [_structured(bytes(element), index, told) for index, element in enumerate(elements)]
 
 
-def _binary(headers: Sequence[tuple[bytes, bytes]], body: bytes) -> Received:
+def _attributes_of(headers: Sequence[tuple[bytes, bytes]]) -> tuple[dict[str, str], list[Fault]]:
+    """The attributes that the request's own headers carry, by header, and what is wrong with them."""
     values: dict[str, str] = {}
     faults: list[Fault] = []
     for raw_name, raw_value in headers:
@@ -94,16 +98,20 @@ def _binary(headers: Sequence[tuple[bytes, bytes]], body: bytes) -> Received:
             values[name] = unquote_to_bytes(raw_value).decode()
         except UnicodeDecodeError:
             faults.append(Fault(attribute, "is not UTF-8"))
+    return values, faults
+
+
+def _binary(told: dict[str, str], faults: list[Fault], body: bytes) -> Received:
     return _checked(
-        lambda: envelopes.from_http_headers(values),
+        lambda: envelopes.from_http_headers(told),
         faults,
-        type_=values.get("ce-type"),
+        type_=told.get("ce-type"),
         data=body,
         index=None,
     )
 
 
-def _structured(raw: bytes, index: int | None) -> Received:
+def _structured(raw: bytes, index: int | None, told: dict[str, str]) -> Received:
     try:
         members = _OBJECT.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -115,7 +123,17 @@ def _structured(raw: bytes, index: int | None) -> Received:
         faults.append(Fault("data_base64", "is not taken; send JSON as `data`"))
     elif data is None:
         faults.append(Fault("data", "is missing"))
-    attributes: dict[str, Any] = {name: msgspec.json.decode(value) for name, value in members.items()}
+    attributes: dict[str, Any] = {}
+    for name, value in members.items():
+        try:
+            attributes[name] = msgspec.json.decode(value)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            faults.append(Fault(name[:_MAX_NAME_SHOWN], f"can't be read: {error}"))
+    # Whoever stands before the hub may have judged the request by its headers.
+    for name in _IDENTIFYING:
+        header = told.get(f"ce-{name}")
+        if header is not None and header != attributes.get(name):
+            faults.append(Fault(name, f"is another than the header ce-{name} says; send one of them"))
     content_type = attributes.pop("datacontenttype", BINARY)
     if not _is_json_type(content_type):
         faults.append(Fault("datacontenttype", f"must be {BINARY!r}"))

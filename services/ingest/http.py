@@ -1,7 +1,7 @@
 """`POST /v1/events`: answers 202 only when Kafka has acknowledged every event of the request.
 
-Refusals are problem+json: 400 faults, 401 token, 403 rights, 408 slow body, 413 size, 415 media type, 503 when the
-log can't acknowledge (send again: the same ids are the same events).
+Refusals are problem+json: 400 faults, 401 token, 403 rights, 408 slow body, 413 size, 415 media type, 431 headers,
+503 when the log can't acknowledge (send again: the same ids are the same events). Each is counted by its code.
 """
 
 import asyncio
@@ -16,16 +16,21 @@ import msgspec
 import structlog
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from hub.telemetry.metrics import Metrics
+from hub.telemetry.server import MAX_HEAD_BYTES
 from schemas.registry import SOURCE_TYPES
 from services.ingest import content, validate
+from services.ingest.content import Received
 from services.ingest.problems import MEDIA_TYPE, Problem
 from services.ingest.producers import Producer, ProducersFile
 from services.ingest.validate import Accepted
 
 _log = structlog.get_logger(__name__)
 RETRY_AFTER_S = 5
+MAX_HEADERS = 100
+_SINGLE = ("authorization", "content-type", "content-encoding")
 
 
 class LogUnavailable(Exception):
@@ -96,12 +101,7 @@ class Door:
 
     async def _take(self, request: Request) -> list[str]:
         started = time.monotonic()
-        producer = self._authenticate(request.headers.get("authorization", ""))
-        mode = content.mode_of(request.headers.get("content-type", ""))
-        if request.headers.get("content-encoding", "identity").lower() != "identity":
-            raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "media_type", "send the body uncompressed")
-        body = await read_body(request, self._limits)
-        received = content.events_of(mode, request.headers.raw, body, max_events=self._limits.max_events)
+        producer, received = await self._receive(request)
         try:
             accepted = validate.accept(received, producer, self._now())
         except Problem as problem:
@@ -126,6 +126,26 @@ class Door:
         )
         return ids
 
+    async def _receive(self, request: Request) -> tuple[Producer, list[Received]]:
+        """Who sends what; whatever is refused before its events are known counts as one of an unknown type."""
+        producer: Producer | None = None
+        try:
+            check_head(request)
+            producer = self._authenticate(request.headers.get("authorization", ""))
+            mode = content.mode_of(request.headers.get("content-type", ""))
+            if request.headers.get("content-encoding", "identity").lower() != "identity":
+                raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "media_type", "send the body uncompressed")
+            body = await read_body(request, self._limits)
+            return producer, content.events_of(
+                mode, request.headers.raw, body, max_events=self._limits.max_events
+            )
+        except Problem as problem:
+            # What of the body has not been read is not read any more.
+            problem.headers.setdefault("Connection", "close")
+            self._metrics.events_rejected.labels(type="unknown", reason=problem.code).inc()
+            _log.info("events.refused", producer=producer.name if producer else None, reason=problem.code)
+            raise
+
     async def _append(self, accepted: Sequence[Accepted]) -> None:
         try:
             await self._log.append(accepted)
@@ -148,6 +168,26 @@ class Door:
         return found
 
 
+def check_head(request: Request) -> None:
+    """Raises Problem 431 for too many or too large headers, 400 for one of which two could be meant."""
+    headers = request.headers.raw
+    size = len(request.scope.get("raw_path") or b"") + len(request.scope["query_string"])
+    if (
+        len(headers) > MAX_HEADERS
+        or size + sum(len(name) + len(value) for name, value in headers) > MAX_HEAD_BYTES
+    ):
+        raise Problem(
+            HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "headers.too_large",
+            f"send at most {MAX_HEADERS} headers, of {MAX_HEAD_BYTES} bytes together with the address",
+        )
+    for name in _SINGLE:
+        if len(request.headers.getlist(name)) > 1:
+            raise Problem(
+                HTTPStatus.BAD_REQUEST, "header.twice", f"the header {name} is there twice; send one"
+            )
+
+
 async def read_body(request: Request, limits: Limits) -> bytes:
     """The body, of which never more than the limit is held. Raises Problem 413 or 408."""
     told = request.headers.get("content-length", "")
@@ -165,8 +205,9 @@ async def read_body(request: Request, limits: Limits) -> bytes:
             HTTPStatus.REQUEST_TIMEOUT,
             "body.slow",
             f"the body took more than {limits.body_timeout_s:g} s; send it faster or in smaller requests",
-            headers={"Connection": "close"},
         ) from None
+    except ClientDisconnect:
+        raise Problem(HTTPStatus.BAD_REQUEST, "body.cut_off", "the body ended before its end") from None
     return bytes(body)
 
 
@@ -178,7 +219,9 @@ def make_app(door: Door) -> FastAPI:
         "/v1/events",
         status_code=HTTPStatus.ACCEPTED,
         summary="Publish one event or a batch",
-        responses={status: {"content": {MEDIA_TYPE: {}}} for status in (400, 401, 403, 408, 413, 415, 503)},
+        responses={
+            status: {"content": {MEDIA_TYPE: {}}} for status in (400, 401, 403, 408, 413, 415, 431, 503)
+        },
     )
     async def publish(request: Request) -> Response:
         ids = await door.take(request)
@@ -219,7 +262,6 @@ def _too_large(limits: Limits) -> Problem:
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         "too_large",
         f"the body is over {limits.max_body_bytes} bytes; send fewer events in one request",
-        headers={"Connection": "close"},
     )
 
 
