@@ -74,8 +74,8 @@ def _faults(event_type: str, value: bytes, first: msgspec.ValidationError) -> tu
     told = Fault(_place(path.rstrip("`")), problem)
     try:
         instance = msgspec.json.decode(value)
-    except msgspec.DecodeError:
-        # A number that no float can hold, in a place that asks for something else.
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        # The first look skips what it doesn't ask for: there a number may be too large, a name no UTF-8.
         return (told,)
     doubtful, places, found = _doubtful(instance)
     if _size(doubtful) > MAX_CHECKED_BYTES:

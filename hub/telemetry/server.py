@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 import h11
 import msgspec
@@ -22,6 +22,7 @@ MAX_HEAD_BYTES = 16 * 1024
 HEAD_TIMEOUT_S = 10.0
 _START_TIMEOUT_S = 10.0
 _DRAIN_TIMEOUT_S = 2
+_LINGER_S = 1.0
 _PROBLEMS = {
     HTTPStatus.BAD_REQUEST: ("request.malformed", "this is no HTTP/1.1 request"),
     HTTPStatus.REQUEST_TIMEOUT: (
@@ -117,16 +118,20 @@ class _Protocol(H11Protocol):
         self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        super().connection_made(cast(asyncio.Transport, _Transport(transport, self._is_unread)))
         self._start_clock()
+
+    def _is_unread(self) -> bool:
+        return self.conn.their_state in (h11.SEND_BODY, h11.ERROR, h11.IDLE)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_clock()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        self._watch()
+        if not self.transport.is_closing():
+            super().data_received(data)
+            self._watch()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -169,6 +174,37 @@ class _Protocol(H11Protocol):
             for event in (answer, h11.Data(data=msgspec.json.encode(problem)), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
+
+
+class _Transport:
+    """A transport that is closed in two steps while the other side may still be sending.
+
+    Closed at once, the system would answer what comes with a reset, and the other side lose the answer it was sent.
+    """
+
+    def __init__(self, transport: asyncio.Transport, is_unread: Callable[[], bool]) -> None:
+        self._transport = transport
+        self._is_unread = is_unread
+        self._closing = False
+
+    def close(self) -> None:
+        if self._closing or not self._is_unread() or not self._transport.can_write_eof():
+            self._transport.close()
+            return
+        self._closing = True
+        self._transport.write_eof()
+        self._transport.resume_reading()
+        asyncio.get_running_loop().call_later(_LINGER_S, self._transport.close)
+
+    def is_closing(self) -> bool:
+        return self._closing or self._transport.is_closing()
+
+    def write(self, data: bytes) -> None:
+        if not self._closing:
+            self._transport.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
 
 
 class _Server(uvicorn.Server):
