@@ -5,12 +5,16 @@ Halo shows two addresses under Configuration > Integrations > Halo API > API Det
 """
 
 import ipaddress
+import re
+import socket
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
 from halo.errors import ConfigurationError
 from halo.secret import Secret
 
+# Where one reader of an address sees a backslash as part of the host, the next sees the end of it.
+_HOST = re.compile(r"[\w.:-]*")
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
@@ -89,6 +93,8 @@ def _split(field: str, text: str) -> SplitResult:
     try:
         parts = urlsplit(text)
         _ = parts.port, (parts.hostname or "").encode("idna")
+        if not _HOST.fullmatch(parts.hostname or ""):
+            raise ValueError
     except ValueError:
         raise ConfigurationError(field, "is no web address; give one like https://acme.halopsa.com") from None
     return parts
@@ -104,9 +110,26 @@ def _origin(field: str, parts: SplitResult) -> str:
         raise ConfigurationError(field, f"uses {scheme}; Halo is reached by https")
     if scheme == "http" and not _is_loopback(host):
         raise ConfigurationError(field, f"plain http to {host} would send the secret unencrypted; use https")
+    if _is_link_local(host):
+        raise ConfigurationError(
+            field, f"{host} is a link-local address, such as a machine's own secrets are at"
+        )
     name = f"[{host}]" if ":" in host else host
     default_port = parts.port in (None, _DEFAULT_PORTS[scheme])
     return f"{scheme}://{name}" + ("" if default_port else f":{parts.port}")
+
+
+def _is_link_local(host: str) -> bool:
+    """Whether the host is such an address, also in the old spellings that the system's resolver takes."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        try:
+            address = ipaddress.IPv4Address(socket.inet_aton(host))
+        except (OSError, UnicodeError):
+            return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_link_local
 
 
 def _is_loopback(host: str) -> bool:

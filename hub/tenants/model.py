@@ -33,6 +33,7 @@ from hub.tenants.names import by_folded_name, folded
 _SPAN = re.compile(r"^(\d{1,9})([smhd])$")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _REFERENCE = re.compile(r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:/\S.*)$")
+_HOST = re.compile(r"[\w.:-]+")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _ADDRESS_FIELDS = ("street", "apartment", "city", "county", "postcode", "region", "country")
 CONNECTION_KEYS = ("tenant", "halo", "sources")
@@ -58,7 +59,7 @@ def _reference(value: str) -> str:
 def _address(value: str) -> str:
     text = value.strip()
     parts = _split(text)
-    if not parts.hostname or any(character.isspace() for character in text):
+    if not _HOST.fullmatch(parts.hostname or "") or any(character.isspace() for character in text):
         raise ValueError("is no web address; give one like https://acme.halopsa.com")
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
         raise ValueError("must be https: anything else would send the secret unencrypted")
