@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Sequence
 from functools import lru_cache, partial
 from random import randrange
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 import structlog
 from aiokafka import AIOKafkaProducer
@@ -24,6 +24,7 @@ from aiokafka.errors import (
 )
 from aiokafka.partitioner import murmur2
 
+from hub.bus.batches import Batch, Batches, Place
 from hub.bus.errors import PublishFailed, RecordInvalid, RecordTooLarge
 from hub.bus.records import Outgoing
 from hub.bus.settings import BusSettings, client_options
@@ -38,6 +39,13 @@ _CLOSE_TIMEOUT_S = 3.0
 _log = structlog.get_logger(__name__)
 
 
+class _Connection(NamedTuple):
+    """A producer, and what waits for it."""
+
+    producer: AIOKafkaProducer
+    batches: Batches
+
+
 class Publisher:
     """Publishes batches; `publish` returns when all in-sync replicas have every record.
 
@@ -49,7 +57,7 @@ class Publisher:
 
     def __init__(self, settings: BusSettings) -> None:
         self._settings = settings
-        self._producer: AIOKafkaProducer | None = None
+        self._connection: _Connection | None = None
         self._renewing = asyncio.Lock()
         self._closing: set[asyncio.Task[None]] = set()
         self._unacknowledged = 0
@@ -58,14 +66,14 @@ class Publisher:
     async def start(self) -> None:
         """Connect; raises aiokafka's KafkaConnectionError when no broker answers."""
         self._stopped = False
-        self._producer = await self._connect()
+        self._connection = await self._connect()
 
     async def stop(self) -> None:
         """Disconnect. Call it when no `publish` is running."""
         self._stopped = True
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            await _close(producer)
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await _close(connection)
         await asyncio.gather(*self._closing)
 
     @property
@@ -88,15 +96,18 @@ class Publisher:
             check_record(record, settings.max_record_bytes)
         if self._unacknowledged and self._unacknowledged + len(records) > settings.max_unacknowledged_records:
             # What waits was given up by its publishers: a new producer frees it, and a stuck one is gone.
-            if self._producer is not None:
-                self._replace(self._producer)
+            if self._connection is not None:
+                self._replace(self._connection)
             raise PublishFailed(len(records), f"{self._unacknowledged} records already wait for Kafka")
         self._unacknowledged += len(records)
-        sending = asyncio.ensure_future(self._send(records))
+        mine: list[Batch] = []
+        sending = asyncio.ensure_future(self._send(records, mine))
         sending.add_done_callback(partial(self._acknowledged, len(records)))
-        # Shielded: a caller that gives up must not tear a batch apart while the producer numbers it.
+        # Shielded: what is on its way is numbered by the producer, whoever still waits for it.
         done, _ = await asyncio.wait([sending], timeout=settings.publish_timeout_s)
         if not done:
+            for batch in mine:
+                batch.give_up()
             raise PublishFailed(len(records), f"no answer within {settings.publish_timeout_s} s")
         sending.result()
 
@@ -105,51 +116,53 @@ class Publisher:
         if not sending.cancelled():
             sending.exception()
 
-    async def _send(self, records: Sequence[Outgoing]) -> None:
-        producer = await self._connected(len(records))
+    async def _send(self, records: Sequence[Outgoing], mine: list[Batch]) -> None:
+        connection = await self._connected(len(records))
         try:
-            waiting = await _queue(producer, records)
+            placed = await _placed(connection.producer, records)
         except KafkaError as error:
-            self._give_up(producer, records, error)
-        results = await asyncio.gather(*waiting, return_exceptions=True)
-        errors = [result for result in results if isinstance(result, BaseException)]
+            self._give_up(connection, records, error)
+        mine += connection.batches.add(placed)
+        for batch in mine:
+            await batch.done.wait()
+        errors = [batch.error for batch in mine if batch.error is not None]
         if errors:
-            self._give_up(producer, records, next(filter(_too_large, errors), errors[0]))
+            self._give_up(connection, records, next(filter(_too_large, errors), errors[0]))
 
     def _give_up(
-        self, producer: AIOKafkaProducer, records: Sequence[Outgoing], error: BaseException
+        self, connection: _Connection, records: Sequence[Outgoing], error: BaseException
     ) -> NoReturn:
         """Replace the producer and raise what the caller is to know."""
         if not isinstance(error, KafkaError):
             raise error
         # Waiting for metadata or room spoils nothing; a batch that Kafka refused has broken the numbering.
         if not isinstance(error, KafkaTimeoutError | UnknownTopicOrPartitionError):
-            self._replace(producer)
+            self._replace(connection)
         if _too_large(error):
             largest = max(records, key=record_size)
             raise RecordTooLarge(largest.topic, record_size(largest)) from error
         raise PublishFailed(len(records), repr(error)) from error
 
-    def _replace(self, producer: AIOKafkaProducer) -> None:
-        if self._producer is producer:
-            self._producer = None
+    def _replace(self, connection: _Connection) -> None:
+        if self._connection is connection:
+            self._connection = None
             _log.warning("bus.producer_replaced", client_id=self._settings.client_id)
-            closing = asyncio.ensure_future(_close(producer))
+            closing = asyncio.ensure_future(_close(connection))
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
 
-    async def _connected(self, count: int) -> AIOKafkaProducer:
+    async def _connected(self, count: int) -> _Connection:
         async with self._renewing:
             if self._stopped:
                 raise PublishFailed(count, "the publisher is stopped")
-            if self._producer is None:
+            if self._connection is None:
                 try:
-                    self._producer = await self._connect()
+                    self._connection = await self._connect()
                 except KafkaError as error:
                     raise PublishFailed(count, repr(error)) from error
-            return self._producer
+            return self._connection
 
-    async def _connect(self) -> AIOKafkaProducer:
+    async def _connect(self) -> _Connection:
         settings = self._settings
         producer = AIOKafkaProducer(
             **client_options(
@@ -162,12 +175,13 @@ class Publisher:
             max_batch_size=_BATCH_BYTES,
             max_request_size=settings.max_record_bytes + _BATCH_BYTES,
         )
+        connection = _Connection(producer, Batches(producer))
         try:
             await producer.start()
         except BaseException:
-            await _close(producer)
+            await _close(connection)
             raise
-        return producer
+        return connection
 
 
 def record_size(record: Outgoing) -> int:
@@ -199,36 +213,18 @@ def check_record(record: Outgoing, limit_bytes: int) -> None:
                 raise RecordInvalid(record.topic, f"header name {name!r} is not text") from error
 
 
-async def _queue(producer: AIOKafkaProducer, records: Sequence[Outgoing]) -> list["asyncio.Future[object]"]:
-    """Build one or more batches per partition, hand all to the producer, and return what to wait for."""
-    built: dict[tuple[str, int], list[object]] = {}
-    partition_counts: dict[str, int] = {}
+async def _placed(producer: AIOKafkaProducer, records: Sequence[Outgoing]) -> list[tuple[Place, Outgoing]]:
+    """Each record with its partition. Raises KafkaError when a topic can't be found."""
+    counts: dict[str, int] = {}
     for record in records:
-        count = partition_counts.get(record.topic)
-        if count is None:
-            count = partition_counts[record.topic] = len(await producer.partitions_for(record.topic))
+        if record.topic not in counts:
+            counts[record.topic] = len(await producer.partitions_for(record.topic))
+    placed = []
+    for record in records:
+        count = counts[record.topic]
         number = randrange(count) if record.key is None else partition_of(record.key, count)  # noqa: S311
-        batches = built.setdefault((record.topic, number), [])
-        if not batches or not _append(batches[-1], record):
-            batches.append(producer.create_batch())
-            _append(batches[-1], record)
-    waiting: list[asyncio.Future[object]] = []
-    # First batches first: queueing a partition's second one waits until its first is on its way.
-    for depth in range(max(map(len, built.values()))):
-        for (topic, number), batches in built.items():
-            if depth < len(batches):
-                acknowledged = await producer.send_batch(batches[depth], topic, partition=number)
-                acknowledged.add_done_callback(_retrieve)
-                waiting.append(acknowledged)
-    return waiting
-
-
-def _append(batch: object, record: Outgoing) -> bool:
-    """Add the record to a batch; False when the batch is full (an empty batch takes any record)."""
-    return (
-        batch.append(key=record.key, value=record.value, timestamp=None, headers=list(record.headers))  # type: ignore[attr-defined]
-        is not None
-    )
+        placed.append(((record.topic, number), record))
+    return placed
 
 
 @lru_cache(maxsize=65_536)
@@ -237,18 +233,13 @@ def partition_of(key: bytes, partition_count: int) -> int:
     return int((murmur2(key) & 0x7FFFFFFF) % partition_count)
 
 
-def _retrieve(acknowledged: "asyncio.Future[object]") -> None:
-    """Mark a failure as seen, in case queueing a later batch failed and nobody awaits this one."""
-    if not acknowledged.cancelled():
-        acknowledged.exception()
-
-
 def _too_large(error: BaseException) -> bool:
     return isinstance(error, MessageSizeTooLargeError)
 
 
-async def _close(producer: AIOKafkaProducer) -> None:
+async def _close(connection: _Connection) -> None:
     """Stop a producer; what it cannot flush in time is failed (its publishers were told, or are told now)."""
+    producer = connection.producer
     stopping = asyncio.ensure_future(producer.stop())
     done, _ = await asyncio.wait([stopping], timeout=_CLOSE_TIMEOUT_S)
     if not done:
@@ -257,3 +248,4 @@ async def _close(producer: AIOKafkaProducer) -> None:
         producer._sender.sender_task.cancel()  # noqa: SLF001
         await stopping
         producer._message_accumulator.fail_all(ProducerClosed())  # noqa: SLF001
+    await connection.batches.ended()

@@ -68,6 +68,18 @@ async def test_many_batches_of_many_partitions_keep_each_keys_order(
     assert publisher.unacknowledged == 0
 
 
+async def test_however_many_publish_to_a_partition_at_once_none_is_told_too_early_that_its_time_is_up(
+    bootstrap: str, publisher: Publisher
+) -> None:
+    """Each would wait for a place of its own in aiokafka, which counts their waiting several times over."""
+    topic = await make_topic(bootstrap)
+    sent = [b"%03d" % number for number in range(300)]
+
+    await asyncio.gather(*(publisher.publish([Outgoing(topic, b"k", value)]) for value in sent))
+
+    assert await values(bootstrap, topic) == sent
+
+
 async def test_a_record_over_the_hubs_limit_is_refused_before_anything_is_sent(
     bootstrap: str, publisher: Publisher
 ) -> None:
