@@ -7,17 +7,18 @@ single write would have left it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import structlog
 
 from halo import GateClosed, HaloClient, Reply, Resource
-from hub.store import proofs
+from hub.store import proofs, targets
 from hub.store.errors import StoreUnavailable
 from schemas.control import ArrayProof
-from schemas.targets import Kind, Target, TargetState
+from schemas.targets import Kind, TargetState
 from services.halo_writer.arrays import may_go_together, why_not_again
 from services.halo_writer.tools import Tools
 from services.halo_writer.work import Work
@@ -59,6 +60,7 @@ class Single:
 
 @dataclass(eq=False)
 class _Seat:
+    place: int
     resource: Resource
     element: Row
     not_after: float
@@ -68,7 +70,8 @@ class _Seat:
 class Together:
     """Sends the writes of commands that run at the same time in arrays of at most `most`.
 
-    An array leaves when no command is still on its way to its write, or when the first has waited for `patience_s`.
+    An array leaves when no command is still on its way to its write, or when the first has waited for `patience_s`; its
+    elements are in the order of their commands.
     """
 
     def __init__(self, client: HaloClient, gate: Announced, *, most: int, patience_s: float) -> None:
@@ -82,11 +85,12 @@ class Together:
         self.why_not_again: str | None = None
         """Set once an array had an answer after which such arrays should not be tried again."""
 
-    async def post(self, resource: Resource, element: Row, not_after: float) -> Reply:
+    async def seated(self, place: int, resource: Resource, element: Row, not_after: float) -> Reply:
+        """The reply to the write of the command at this place."""
         loop = asyncio.get_running_loop()
         if not self._seats:
             self._since = loop.time()
-        seat = _Seat(resource, element, not_after, loop.create_future())
+        seat = _Seat(place, resource, element, not_after, loop.create_future())
         self._seats.append(seat)
         self._moved.set()
         return await seat.answer
@@ -96,7 +100,7 @@ class Together:
 
         Whatever would end the process ends all of them at once, as it would a single one.
         """
-        tasks = [asyncio.ensure_future(way(self)) for way in ways]
+        tasks = [asyncio.ensure_future(way(_Place(self, place))) for place, way in enumerate(ways)]
         for task in tasks:
             task.add_done_callback(lambda _: self._moved.set())
         try:
@@ -124,7 +128,7 @@ class Together:
         return True
 
     async def _send(self) -> None:
-        seats, self._seats = self._seats, []
+        seats, self._seats = sorted(self._seats, key=lambda seat: seat.place), []
         for array in _arrays(seats, self._most):
             try:
                 self._gate.writing(min(seat.not_after for seat in array))
@@ -138,41 +142,57 @@ class Together:
                 seat.answer.set_result(reply)
 
 
+class _Place:
+    """The poster of one of the commands."""
+
+    def __init__(self, together: Together, place: int) -> None:
+        self._together = together
+        self._place = place
+
+    async def post(self, resource: Resource, element: Row, not_after: float) -> Reply:
+        return await self._together.seated(self._place, resource, element, not_after)
+
+
 class Arrays:
     """What one tenant's commands share under one lease when they go out together."""
 
-    def __init__(self, tools: Tools, tenant: str, most: int) -> None:
+    def __init__(self, tools: Tools, generation: int) -> None:
         self._t = tools
-        self._tenant = tenant
-        self._most = most
+        self._generation = generation
+        self._tenant = tools.held.tenant
+        self._most = tools.rules.halo.most_together
         self.single: Poster = Single(tools.client, tools.gate)
 
-    async def groups(
-        self, works: Sequence[Work], rows: Mapping[Target, TargetState], generation: int
-    ) -> list[list[Work]]:
+    async def groups(self, works: Sequence[Work]) -> list[list[Work]]:
         """The works in the order in which they may run, alone or together. Raises StoreUnavailable."""
-        kinds = [work.command.target.kind for work in works]
-        if self._most < 2 or len(set(kinds)) == len(kinds):
+        kinds = {work.command.target.kind for work in works}
+        if self._most < 2 or len(kinds) == len(works):
             return [[work] for work in works]
         async with self._t.store.read() as conn:
             proven = await proofs.arrays_of(conn, self._tenant, self._t.instance)
+            if not any(kind in proven and proven[kind].ok for kind in kinds):
+                return [[work] for work in works]
+            wanted = [work.command.target for work in works]
+            found = await targets.load(conn, wanted)
         return may_go_together(
             works,
-            rows,
+            {target: found.get(target) or TargetState(target=target) for target in wanted},
             proven,
             self._most,
             now=self._t.held.store_now(),
             settle_s=self._t.timing.settle_s,
-            generation=generation,
+            generation=self._generation,
         )
 
-    async def run(self, kind: Kind, ways: Sequence[Way[T]]) -> list[T | Exception]:
+    async def run(
+        self, works: Sequence[Work], end_of: Callable[[Work, Poster], Awaitable[T]]
+    ) -> list[T | Exception]:
         """How each command of one group ended, in their order: its result, or the error that it raised."""
         patience_s = self._t.timing.send_within_s * _PATIENCE
         together = Together(self._t.client, self._t.gate, most=self._most, patience_s=patience_s)
-        ends = await together.run(ways)
+        ends = await together.run([partial(end_of, work) for work in works])
         if together.why_not_again is not None:
-            await self._go_singly(kind, together.why_not_again)
+            await self._go_singly(works[0].command.target.kind, together.why_not_again)
         return ends
 
     async def _go_singly(self, kind: Kind, why: str) -> None:
