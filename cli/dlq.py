@@ -48,11 +48,12 @@ def list_(tenant: Tenant = None, reason: Reason = None, json: Json = False) -> N
 @app.command()
 def show(
     letter_id: Annotated[str, typer.Argument(metavar="ID", help="The dead letter's id, or the start of it.")],
+    tenant: Tenant = None,
     reveal: Annotated[bool, typer.Option("--reveal", help="Show the message's values too.")] = False,
     json: Json = False,
 ) -> None:
     """One dead letter: where it comes from, what is wrong with it, what to do."""
-    letter = _one(context.run(_letters(context.settings())), letter_id)
+    letter = _one(select(context.run(_letters(context.settings())), tenant=tenant, reason=None), letter_id)
     data = letter.data
     document: dict[str, Any] = {
         **_line(letter),
@@ -96,14 +97,15 @@ def redrive_(
     json: Json = False,
 ) -> None:
     """Publish the source events of dead letters again, under the rules in force now. Twice does no harm."""
-    if bool(ids) == (reason is not None or tenant is not None):
+    if ids and reason is not None:
         raise BadInput("name dead letters by id, or all of one kind with --tenant and --reason; not both")
     if not ids and (tenant is None or reason is None):
-        raise BadInput("a filter needs both --tenant and --reason")
+        raise BadInput("name dead letters by id, or all of one kind with both --tenant and --reason")
     settings = context.settings()
     letters = context.run(_letters(settings))
     if ids:
-        chosen = [_one(letters, letter_id) for letter_id in ids]
+        own = select(letters, tenant=tenant, reason=None)
+        chosen = [_one(own, letter_id) for letter_id in ids]
     else:
         chosen = [
             letter for letter in select(letters, tenant=tenant, reason=reason) if again or not letter.redriven

@@ -15,7 +15,7 @@ from cli.messages import action
 from hub.bus.records import Outgoing, Record
 from schemas.control import RedriveRequested
 from schemas.envelope import EnvelopeInvalid, from_headers, kind_of
-from schemas.topics import COMMANDS
+from schemas.topics import SOURCE_TOPICS
 
 UNKNOWN_TENANT = "unknown"
 _CAUSE = "ce_causationid"
@@ -74,9 +74,9 @@ async def redrive(
 
 
 def _own(letter: Letter) -> _Source | None:
-    """The message of the letter itself: right for an event, not for a command, whose event must run again."""
+    """The message of the letter itself: right for a source event, not for a command, whose event must run again."""
     data = letter.data
-    if data.topic == COMMANDS or (data.key is None and data.value is None):
+    if data.topic not in SOURCE_TOPICS or (data.key is None and data.value is None):
         return None
     headers = tuple((name, base64.b64decode(value)) for name, value in data.headers if value is not None)
     return _Source(data.topic, _bytes(data.key), _bytes(data.value), headers)

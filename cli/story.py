@@ -84,7 +84,8 @@ class _Teller:
         self._target_keys: set[str] = set()
         self._commands: set[str] = set()
         self._subjects: set[tuple[str, str]] = set()
-        self._events: set[str] = set()
+        # By tenant: an event's id is its producer's, and two tenants may have the same.
+        self._events: set[tuple[str, str]] = set()
         self._origins: set[str] = set()
         self._letters: set[str] = set()
         self._rules: set[tuple[str, int]] = set()
@@ -128,7 +129,9 @@ class _Teller:
     ) -> None:
         async for record in self._read(topic, key_filter=key_filter):
             message = message_of(record)
-            told = None if message is None else tell(*message, record)
+            if message is None or not self._is_tenant(message[0].tenant):
+                continue
+            told = tell(*message, record)
             if told is not None:
                 self.found.setdefault(f"{told.what}/{told.id}/{told.cause or ''}", told)
 
@@ -140,7 +143,7 @@ class _Teller:
         self._commands.add(envelope.id)
         self._target_keys.add(command.target.key)
         self._subjects.add((command.target.tenant, basis.subject))
-        self._events.add(basis.event_id)
+        self._events.add((command.target.tenant, basis.event_id))
         self._origins.add(basis.origin)
         self._rules.add((command.target.tenant, basis.rule_sequence))
         how = "create or adopt" if command.ensure else "bring to the folded state"
@@ -162,6 +165,8 @@ class _Teller:
 
     def _asked_for(self, command: Command) -> bool:
         question = self._question
+        if not self._is_tenant(command.target.tenant):
+            return False
         if question.halo_id is not None:
             return command.target.key in self._target_keys
         return question.id in (command.basis.subject, command.target.id) and self._is_source(
@@ -173,11 +178,11 @@ class _Teller:
 
     def _event(self, envelope: Envelope, data: Any, record: Record) -> Happening | None:
         if self._question.id is None:
-            if envelope.id not in self._events:
+            if (envelope.tenant, envelope.id) not in self._events:
                 return None
         elif not self._is_source(envelope.producer):
             return None
-        self._events.add(envelope.id)
+        self._events.add((envelope.tenant, envelope.id))
         self._subjects.add((envelope.tenant, envelope.subject))
         revision = "" if envelope.revision is None else f" revision {envelope.revision}"
         said = f"{envelope.type} of {envelope.subject}{revision}, by {envelope.producer}"
@@ -218,7 +223,9 @@ class _Teller:
 
     def _dead_letter(self, envelope: Envelope, data: Any, record: Record) -> Happening | None:
         assert isinstance(data, DeadLetter)
-        if data.event_id not in self._events | self._commands and not self._is_about(data):
+        # A command's id is its target's, and so its tenant's.
+        known = (envelope.tenant, data.event_id) in self._events or data.event_id in self._commands
+        if not known and not self._is_about(data):
             return None
         self._letters.add(envelope.id)
         said = f"{data.stage} set it aside ({data.reason}): {data.message}"

@@ -24,7 +24,10 @@ async def rules_of(settings: Settings, named: str) -> RuleSet:
     """The rules in a file, or of a tenant: its file, else what is in force on the log. Raises BadInput."""
     path = _file_of(settings, named)
     if path is not None:
-        return rules_of_file(path)
+        rules = rules_of_file(path)
+        if not _is_path(named) and rules.tenant != named:
+            raise BadInput(f"{path} is the file of tenant {rules.tenant!r}, not of {named!r}")
+        return rules
     follower = RulesFollower()
     async for record in context.records_of(settings, CONTROL):
         follower.apply(record)
@@ -37,9 +40,13 @@ async def rules_of(settings: Settings, named: str) -> RuleSet:
     return found.rules
 
 
+def _is_path(named: str) -> bool:
+    """A tenant's name has neither a slash nor an ending, so that no name leads out of the tenants' directory."""
+    return "/" in named or Path(named).suffix in (".yaml", ".yml")
+
+
 def _file_of(settings: Settings, named: str) -> Path | None:
-    path = Path(named)
-    if path.suffix in (".yaml", ".yml") or path.is_file():
-        return path
+    if _is_path(named):
+        return Path(named)
     candidates = (settings.tenants_dir / f"{named}{suffix}" for suffix in (".yaml", ".yml"))
     return next((candidate for candidate in candidates if candidate.is_file()), None)
