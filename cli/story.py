@@ -133,7 +133,7 @@ class _Teller:
                 continue
             told = tell(*message, record)
             if told is not None:
-                self.found.setdefault(f"{told.what}/{told.id}/{told.cause or ''}", told)
+                self.found.setdefault(f"{message[0].tenant}/{told.what}/{told.id}/{told.cause or ''}", told)
 
     def _command(self, envelope: Envelope, command: Any, record: Record) -> Happening | None:
         assert isinstance(command, Command)
