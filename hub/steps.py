@@ -18,6 +18,7 @@ STEPS = (
     "after_poll",
     "after_intent",
     "before_send",
+    "at_socket",
     "sent_without_reply",
     "after_reply",
     "after_settle",

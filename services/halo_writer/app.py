@@ -140,3 +140,5 @@ async def _after_commit(consumer: Consumer, steps: Steps) -> None:
     while not consumer.health().commits:  # noqa: ASYNC110
         await asyncio.sleep(0.005)
     steps.reached("after_commit")
+    # A signal that doesn't end the process is no reason for this loop to end: that would fail the service.
+    await asyncio.Event().wait()

@@ -91,6 +91,8 @@ class TenantGate:
             raise GateClosed("the write could not be sent in time; it goes on by itself")
         if self._held.remaining_s() <= timeout_s:
             raise GateClosed("the tenant's lease ends before the request could; it goes on by itself")
+        if method == "POST":
+            self._steps.reached("at_socket")
 
     def throttled(self, retry_after_s: float | None) -> None:
         self._budget.throttled(self._held.store_now(), retry_after_s)

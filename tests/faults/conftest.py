@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -23,31 +24,58 @@ from tests.support.hub import Hub, eventually, quote_event, running_hub
 from tests.support.kafka import KafkaServer
 from tests.support.postgres import PostgresServer
 
+KNOWN = {"id": "org-0", "name": "Warm Up Ltd"}
+"""The customer that every tenant's Halo has from the start, as has each the product of `quote_event`."""
+
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) -> Iterator[Hub]:
     """All but the writer runs; the catalogue is read, the tenant is proven, one quote has gone through."""
-    directory: Path = tmp_path_factory.mktemp("hub")
+    with warm_hub(tmp_path_factory.mktemp("hub"), postgres) as running:
+        yield running
+
+
+@contextmanager
+def warm_hub(directory: Path, postgres: PostgresServer, *tenants: str) -> Iterator[Hub]:
+    """As the fixture `hub`, for these tenants, each with a Halo of its own; without any, for `acme`."""
     kafka = KafkaServer(directory / "kafka")
     kafka.start()
     try:
         asyncio.run(create_topics(kafka.bootstrap, TOPICS))
-        with running_hub(directory, kafka.bootstrap, postgres.create_database()) as running:
+        with running_hub(
+            directory,
+            kafka.bootstrap,
+            postgres.create_database(),
+            tenants=dict.fromkeys(tenants, "") if tenants else None,
+            own_halos=bool(tenants),
+        ) as running:
             running.start_all()
-            prove(running)
-            running.publish(quote_event("warm-up", 1, customer={"id": "org-0", "name": "Warm Up Ltd"}))
-            eventually(lambda: quotes_titled(running, "Quote warm-up"), what="the first quote in Halo")
+            _warm_up(running, tenants or ("acme",))
             assert running.processes["writer"].stop() == 0
             yield running
     finally:
         kafka.stop()
 
 
-def prove(hub: Hub, tenant: str = "acme") -> None:
+def _warm_up(hub: Hub, tenants: Sequence[str]) -> None:
+    prove(hub, *tenants)
+    hub.publish(*(quote_event("warm-up", 1, tenant=tenant, customer=KNOWN) for tenant in tenants))
+    for tenant in tenants:
+        eventually(
+            lambda tenant=tenant: quotes_titled(hub, "Quote warm-up", tenant=tenant),
+            60.0,
+            what=f"the first quote in the Halo of {tenant}",
+        )
+
+
+def prove(hub: Hub, *tenants: str) -> None:
     """What `hub tenant check` publishes when our key is found again by its external link, for every kind."""
-    instance = hub.sandbox.url.removeprefix("http://")
+    asyncio.run(_publish(hub.bootstrap, [_proven(hub, tenant) for tenant in tenants or ("acme",)]))
+
+
+def _proven(hub: Hub, tenant: str) -> Outgoing:
     tested = ConnectionTested(
-        instance=instance,
+        instance=hub.halo(tenant).resource_url.removeprefix("http://").removesuffix("/api"),
         ok=True,
         proofs=tuple(Proof(kind=kind, by="external_link", ok=True, lag_s=0.1) for kind in KINDS),
     )
@@ -60,14 +88,13 @@ def prove(hub: Hub, tenant: str = "acme") -> None:
         time=now,
         tenant=tenant,
     )
-    record = Outgoing(CONTROL, tenant.encode(), encode(tested), headers_of(envelope))
-    asyncio.run(_publish(hub.bootstrap, record))
+    return Outgoing(CONTROL, tenant.encode(), encode(tested), headers_of(envelope))
 
 
-async def _publish(bootstrap: str, record: Outgoing) -> None:
+async def _publish(bootstrap: str, records: Sequence[Outgoing]) -> None:
     publisher = Publisher(BusSettings(bootstrap_servers=bootstrap, client_id="test"))
     await publisher.start()
-    await publisher.publish([record])
+    await publisher.publish(records)
     await publisher.stop()
 
 
@@ -78,6 +105,6 @@ def all_commands_ended(hub: Hub) -> bool:
     return all((committed[partition] or 0) == end for partition, end in ends.items())
 
 
-def quotes_titled(hub: Hub, *titles: str) -> list[dict[str, object]]:
-    """Halo's quotes with one of these titles, as the sandbox has them."""
-    return [quote for quote in hub.sandbox.state("Quotation") if quote["title"] in titles]
+def quotes_titled(hub: Hub, *titles: str, tenant: str = "acme") -> list[dict[str, object]]:
+    """The quotes of the tenant's Halo with one of these titles, as the sandbox has them."""
+    return [quote for quote in hub.halo(tenant).state("Quotation") if quote["title"] in titles]

@@ -47,6 +47,19 @@ class Process:
         self.popen.kill()
         self.popen.wait()
 
+    def freeze(self) -> None:
+        """SIGSTOP: it stands still, and its clocks go on."""
+        self.popen.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self.popen.send_signal(signal.SIGCONT)
+
+    def is_frozen(self) -> bool:
+        return Path(f"/proc/{self.popen.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+    def is_running(self) -> bool:
+        return self.popen.poll() is None
+
     def stop(self) -> int:
         """SIGTERM; the exit code after draining."""
         self.popen.send_signal(signal.SIGTERM)
@@ -54,7 +67,8 @@ class Process:
 
     def lines(self) -> list[dict[str, Any]]:
         """Its JSON log lines so far."""
-        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+        whole, _, _ = self.log.read_text().rpartition("\n")
+        return [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
 
 
 @dataclass
@@ -69,6 +83,11 @@ class Hub:
     http_port: int
     sandbox_pid: int
     processes: dict[str, Process] = field(default_factory=dict)
+    halos: dict[str, Sandbox] = field(default_factory=dict)
+
+    def halo(self, tenant: str) -> Sandbox:
+        """The tenant's Halo: its own instance of the sandbox, or the one that all of them share."""
+        return self.halos.get(tenant, self.sandbox)
 
     def start(self, service: str, name: str | None = None, **environment: str) -> Process:
         """Start a service and return at once; `environment` adds to or overrides its variables."""
@@ -90,11 +109,14 @@ class Hub:
         deadline = time.monotonic() + timeout_s
         for name in names or tuple(self.processes):
             process = self.processes[name]
-            url = f"http://127.0.0.1:{process.health_port}/health/ready"
-            while not _answers(url):
+            while not self.answers(name):
                 if process.popen.poll() is not None or time.monotonic() > deadline:
                     raise AssertionError(f"{name} is not ready:\n{process.log.read_text()[-4000:]}")
                 time.sleep(0.05)
+
+    def answers(self, name: str, probe: str = "ready") -> bool:
+        """Whether a running process says that it is `ready` or `live`."""
+        return _answers(f"http://127.0.0.1:{self.processes[name].health_port}/health/{probe}")
 
     def start_all(self) -> None:
         for service in SERVICES:
@@ -142,16 +164,23 @@ def running_hub(
     *,
     tenants: Mapping[str, str] | None = None,
     fixture: Path | None = None,
+    own_halos: bool = False,
 ) -> Iterator[Hub]:
-    """A hub that is configured but not started, with a sandbox of its own; all of it is stopped at the end."""
+    """A hub that is configured but not started, with a sandbox of its own; all of it is stopped at the end.
+
+    With `own_halos` each tenant has an instance of the sandbox for itself.
+    """
     sandbox_process = start_sandbox(directory, fixture=fixture)
     sandbox = Sandbox(sandbox_process.url)
     # Limits are for the tests that are about them; a module's hundreds of requests are not.
     sandbox.configure(budget={"limit": 0})
     tenants_dir = directory / "tenants"
     tenants_dir.mkdir()
+    halos: dict[str, Sandbox] = {}
     for name, text in ({"acme": ""} if tenants is None else tenants).items():
-        (tenants_dir / f"{name}.yaml").write_text(tenant_file(name, sandbox, text))
+        if own_halos:
+            halos[name] = sandbox.named(name, budget={"limit": 0})
+        (tenants_dir / f"{name}.yaml").write_text(tenant_file(name, halos.get(name, sandbox), text))
     http_port = free_port()
     producers = directory / "producers.yaml"
     producers.write_text(_producers())
@@ -168,12 +197,15 @@ def running_hub(
         "SANDBOX_SECRET": CLIENT_SECRET,
         "PYTHONUNBUFFERED": "1",
     }
-    hub = Hub(directory, bootstrap, store_url, sandbox, environment, http_port, sandbox_process.pid)
+    hub = Hub(
+        directory, bootstrap, store_url, sandbox, environment, http_port, sandbox_process.pid, halos=halos
+    )
     try:
         yield hub
     finally:
         hub.stop_all()
-        sandbox.close()
+        for halo in (sandbox, *halos.values()):
+            halo.close()
         sandbox_process.stop()
 
 
