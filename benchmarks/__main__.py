@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import halo_requests, many_tenants, mapping, noops, overhead
+from benchmarks import halo_requests, many_tenants, mapping, noops, outage, overhead
 from benchmarks.report import Figure, machine, table
 
 Measure = Callable[..., list[Figure]]
@@ -19,6 +19,7 @@ LINES: dict[int, Measure] = {
     mapping.LINE: mapping.measure,
     noops.LINE: noops.measure,
     many_tenants.LINE: many_tenants.measure,
+    outage.LINE: outage.measure,
 }
 
 

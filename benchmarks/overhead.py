@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from benchmarks import quotes
 from benchmarks.quotes import Event
 from benchmarks.report import Figure, percentile
 from benchmarks.stack import Door, hub_on_real_parts, wait_for_catalogue, wait_until_quiet
+from benchmarks.steady import logged_at
 from hub.bus.reader import read_range
 from schemas.envelope import from_headers
 from schemas.topics import COMMANDS
@@ -77,11 +77,7 @@ def _one(hub: Hub, door: Door, event: Event) -> Sample:
     first, *others = hub.sandbox.requests(since=before)
     if any(request["status"] not in (200, 201) for request in (first, *others)):
         raise RuntimeError(f"Halo refused a request for {event['id']}: its time means nothing")
-    return Sample(event["id"], acknowledged_at, _logged_at(first["at"]))
-
-
-def _logged_at(text: str) -> float:
-    return dt.datetime.fromisoformat(text).replace(tzinfo=dt.UTC).timestamp()
+    return Sample(event["id"], acknowledged_at, logged_at(first["at"]))
 
 
 async def _command_times(hub: Hub) -> dict[str, float]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -16,7 +17,8 @@ from hub.store import catalogue
 from hub.store.engine import Store
 from schemas.control import CatalogueKind
 from schemas.topics import TOPICS
-from tests.support.hub import PRODUCER_TOKEN, Hub, eventually, running_hub
+from tests.sandbox.server import Sandbox
+from tests.support.hub import PRODUCER_TOKEN, Hub, eventually, running_hub, tenant_file
 from tests.support.kafka import KafkaServer
 from tests.support.postgres import PostgresServer
 
@@ -52,9 +54,22 @@ def hub_on_real_parts(directory: Path, *, tenants: Mapping[str, str] | None = No
         kafka.stop()
 
 
-def wait_for_catalogue(hub: Hub, tenant: str = "acme") -> None:
+def give_halos(hub: Hub, tenants: Iterable[str], rules: str = "", **config: Any) -> dict[str, Sandbox]:
+    """A file and a Halo of its own for each of these tenants, which are all there are; `config` is that Halo's."""
+    directory = Path(hub.environment["HUB_TENANTS_DIR"])
+    for file in directory.iterdir():
+        file.unlink()
+    halos = {}
+    for tenant in tenants:
+        halos[tenant] = hub.sandbox.named(tenant, **({"budget": {"limit": 0}} | config))
+        (directory / f"{tenant}.yaml").write_text(tenant_file(tenant, halos[tenant], rules))
+    return halos
+
+
+def wait_for_catalogue(hub: Hub, tenant: str = "acme", halo: Sandbox | None = None) -> None:
     """Return when the hub has read what quotes refer to: from then on it asks Halo for none of it."""
-    instance = hub.sandbox.url.removeprefix("http://")
+    address = (halo or hub.sandbox).resource_url
+    instance = address.removeprefix("http://").removesuffix("/api")
 
     async def missing() -> list[str]:
         store = await Store.open(hub.store_url)

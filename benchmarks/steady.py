@@ -1,0 +1,123 @@
+"""A steady load of changes of status, and what became of each in Halo's own log of requests."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import time
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from benchmarks import quotes
+from benchmarks.quotes import Event
+from benchmarks.stack import Door
+from tests.sandbox.server import Sandbox
+from tests.support.hub import Hub, eventually
+
+_PATIENCE_S = 120.0
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A change of one quote's status; when it was sent and when acknowledged, in seconds since the epoch."""
+
+    tenant: str
+    quote: str
+    begun_at: float
+    at: float
+
+
+class Stream:
+    """Changes of the quotes of some tenants, one after the other, over a connection of its own."""
+
+    def __init__(self, hub: Hub, tenants: Sequence[str], *, quotes_each: int, per_s: float) -> None:
+        self.tenants = tuple(tenants)
+        self.newest: dict[str, Event] = {}
+        self._door = Door(hub)
+        self._quotes_each = quotes_each
+        self._per_s = per_s
+        self._changes = self._endless()
+
+    def close(self) -> None:
+        self._door.close()
+
+    def publish_quotes(self) -> None:
+        """Give each tenant its quotes."""
+        for number, tenant in itertools.product(range(self._quotes_each), self.tenants):
+            self._door.publish(quotes.known(_name(tenant, number), tenant=tenant))
+
+    def wait_for_quotes(self, tenant: str, halo: Sandbox) -> None:
+        """Return when its Halo has them all."""
+        eventually(
+            lambda: len(halo.state("Quotation")) == self._quotes_each,
+            timeout_s=_PATIENCE_S,
+            what=f"{tenant}'s quotes are in Halo",
+        )
+
+    def run(self, seconds: float) -> list[Sent]:
+        """Publish for so long, at the stream's rate as far as the hub keeps up with it."""
+        sent = []
+        started = time.monotonic()
+        for number in range(int(seconds * self._per_s)):
+            time.sleep(max(0.0, started + number / self._per_s - time.monotonic()))
+            event = next(self._changes)
+            begun_at = time.time()
+            sent.append(Sent(event["tenant"], event["subject"], begun_at, self._door.publish(event)))
+            self.newest[event["subject"]] = event
+        return sent
+
+    def _endless(self) -> Iterator[Event]:
+        for revision in itertools.count(2):
+            for number, tenant in itertools.product(range(self._quotes_each), self.tenants):
+                yield quotes.status_changed(_name(tenant, number), revision, tenant=tenant)
+
+
+def run_together(streams: Sequence[Stream], seconds: float) -> list[list[Sent]]:
+    """What each stream sent in that time."""
+    with ThreadPoolExecutor(len(streams)) as pool:
+        return list(pool.map(lambda stream: stream.run(seconds), streams))
+
+
+def took_s(sent: Sequence[Sent], halo: Sandbox, *, since: int) -> list[float]:
+    """From each event's acknowledgement to the first request about its quote, for events of one tenant.
+
+    Waits for those that are still on their way. The stream comes back to a quote after seconds only.
+    """
+    names = {row["id"]: row["title"].rpartition(" ")[2] for row in halo.state("Quotation")}
+
+    def taken() -> list[float] | None:
+        reached = _reached(halo, names, since)
+        found = [_first(reached[event.quote], event) for event in sent]
+        return None if None in found else [took for took in found if took is not None]
+
+    found: list[float] = eventually(
+        taken, timeout_s=_PATIENCE_S, every_s=0.5, what=f"all changes have reached {halo.instance}"
+    )
+    return found
+
+
+def _reached(halo: Sandbox, names: dict[int, str], since: int) -> dict[str, list[float]]:
+    """When each quote was written about."""
+    reached: defaultdict[str, list[float]] = defaultdict(list)
+    for request in halo.requests(since=since, method="POST", path="Quotation"):
+        for row in request["body"]:
+            reached[names[row["id"]]].append(logged_at(request["at"]))
+    return reached
+
+
+def _first(times: Sequence[float], event: Sent) -> float | None:
+    """The log's times are cut to whole milliseconds."""
+    place = bisect_left(times, event.begun_at - 0.001)
+    return None if place == len(times) else max(0.0, times[place] - event.at)
+
+
+def logged_at(text: str) -> float:
+    """Seconds since the epoch of a time in the sandbox's log."""
+    return dt.datetime.fromisoformat(text).replace(tzinfo=dt.UTC).timestamp()
+
+
+def _name(tenant: str, number: int) -> str:
+    return f"{tenant}-q{number}"
