@@ -7,13 +7,10 @@ import base64
 import json
 import select
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from cli.dead_letters import Letter
@@ -29,13 +26,15 @@ from tests.faults.on_the_log import (
     quote_in_partition,
     records,
 )
+from tests.faults.operating import change_rules, metric, redrive
 from tests.support.bus import send_bad_header_name
 from tests.support.hub import PRODUCER_TOKEN, ROOT, Hub, Process, eventually, quote_event
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(180)
 _KNOWN = {"id": "org-0", "name": "Warm Up Ltd"}
 _PATIENCE_S = 40.0
 _MIB = 1024 * 1024
+_CLIENT_V1 = ("ce_type", b"upsert_client.v1")
 _NEXT_RELEASE = """
 from schemas import commands, quotes, registry, topics
 registry.TYPES["quote.published.v2"] = registry.MessageType("quote.published.v2", quotes.Quote, topics.QUOTES, "")
@@ -84,40 +83,6 @@ def one_letter(hub: Hub, **expected: Any) -> Letter:
     )
     assert len(found) == 1, found
     return found[0]
-
-
-def redrive(hub: Hub, letter: Letter) -> None:
-    """What an operator types once the cause is mended."""
-    done = subprocess.run(
-        [sys.executable, "-m", "cli.main", "dlq", "redrive", letter.id, "--json"],
-        env={"PATH": "", **hub.environment},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["events"] == 1
-
-
-def change_rules(hub: Hub, old: str, new: str) -> None:
-    """Edit the tenant file as its owner would, and wait until the new revision is published."""
-    path = hub.directory / "tenants" / "acme.yaml"
-    before = _published(hub)
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new))
-    eventually(lambda: _published(hub) > before, what="the new rules")
-
-
-def _published(hub: Hub) -> int:
-    return sum(line["event"] == "settings.published" for line in hub.processes["mapper"].lines())
-
-
-def metric(process: Process, sample: str) -> float:
-    """One sample of a service's metrics; 0 while it was never told."""
-    text = httpx.get(f"http://127.0.0.1:{process.health_port}/metrics", trust_env=False).text
-    return next((float(line.split()[-1]) for line in text.splitlines() if line.startswith(sample)), 0.0)
 
 
 def _headers(event: dict[str, Any]) -> tuple[tuple[str, bytes], ...]:
@@ -244,6 +209,49 @@ def test_an_event_of_a_newer_version_is_set_aside_and_redriven_after_the_upgrade
     hub.wait_ready("mapper")
     redrive(hub, letter)
     quote_in_halo(hub, "Quote too-new", status=2)
+
+
+@pytest.mark.fault("F44")
+def test_commands_of_a_newer_release_wait_and_run_after_the_upgrade(
+    hub: Hub, next_release: dict[str, str]
+) -> None:
+    """The mapper is upgraded first by mistake: its commands reach a writer that can't read them yet."""
+    put_events(hub, quote_event("forerunner", 1, customer={"id": "org-44", "name": "Forerunner Ltd"}))
+    quote_in_halo(hub, "Quote forerunner", status=2)
+    known = next(
+        record
+        for record in records(hub, COMMANDS)
+        if dict(record.headers).get("ce_type") == b"upsert_client.v1" and b"org-44" in (record.value or b"")
+    )
+    newer = (known.value or b"").replace(b"org-44", b"org-45").replace(b"Forerunner Ltd", b"Follower Ltd")
+    headers = [(name, value) for name, value in known.headers if name not in ("ce_id", "ce_type")]
+    put(
+        hub,
+        COMMANDS,
+        (b"acme", newer, [*headers, ("ce_id", b"of-a-newer-type"), ("ce_type", b"upsert_client.v2")]),
+        (
+            b"acme",
+            newer[:-1] + b',"a_newer_field":1}',
+            [*headers, ("ce_id", b"of-a-newer-field"), ("ce_type", b"upsert_client.v1")],
+        ),
+    )
+    put_events(hub, quote_event("not-held-up", 1, customer=_KNOWN))
+    quote_in_halo(hub, "Quote not-held-up", status=2)
+    eventually(lambda: all_commands_ended(hub), what="every command at its end, or waiting")
+    pending = 'hub_pending_rows{reason="version",tenant="acme"}'
+    eventually(lambda: metric(hub.processes["writer"], pending) == 2, _PATIENCE_S, what="two that wait")
+    assert _clients(hub, "Follower Ltd") == 0
+    assert hub.processes["writer"].stop() == 0
+    hub.start("writer", **next_release)
+    hub.wait_ready("writer")
+    put_events(hub, quote_event("after-upgrade", 1, customer=_KNOWN))
+    eventually(lambda: _clients(hub, "Follower Ltd") == 1, _PATIENCE_S, what="the client in Halo")
+    # What this release can't read either goes on waiting.
+    eventually(lambda: metric(hub.processes["writer"], pending) == 1, _PATIENCE_S, what="one that waits")
+
+
+def _clients(hub: Hub, name: str) -> int:
+    return sum(row["name"] == name for row in hub.sandbox.state("Client"))
 
 
 # Nothing at all ---------------------------------------------------------------------------------------------
