@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # Sets up what the Makefile needs on a fresh machine, or stops with the exact command to run.
 #   bootstrap.sh venv DIR        a virtual environment with pip, on Python 3.11 or newer
-#   bootstrap.sh system PYTHON   Java 17+, Maven, Kafka's jars and PostgreSQL, for the tests' real servers;
-#                                KAFKA_BOOTSTRAP_SERVERS and HUB_STORE_URL name servers to use instead
+#   bootstrap.sh system PYTHON   Java 17+, Maven, Kafka's jars and PostgreSQL, for the tests' real servers, and faketime,
+#                                for the tests in which the wall clock of a service jumps;
+#                                KAFKA_BOOTSTRAP_SERVERS and HUB_STORE_URL name servers to use instead,
+#                                HUB_FAKETIME_LIB the library
 set -euo pipefail
 
 MIN_JAVA=17
@@ -74,6 +76,10 @@ has_postgres() {
     command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null
 }
 
+has_faketime() {
+    [ -n "${HUB_FAKETIME_LIB:-}" ] || compgen -G '/usr/lib/*/faketime/libfaketime.so.1' >/dev/null
+}
+
 system_parts() {
     local python=$1 missing=() own_kafka=${KAFKA_BOOTSTRAP_SERVERS:-}
     if [ -z "$own_kafka" ]; then
@@ -81,6 +87,7 @@ system_parts() {
         command -v mvn >/dev/null || missing+=(maven)
     fi
     has_postgres || missing+=(postgresql)
+    has_faketime || missing+=(faketime)
     if [ "${#missing[@]}" -gt 0 ]; then
         apt_install "${missing[@]}"
     fi

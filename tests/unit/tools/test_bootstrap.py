@@ -31,7 +31,12 @@ def program(machine: Path, name: str, script: str) -> None:
 def set_up(machine: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [str(machine / "bash"), str(SCRIPT), "system", str(machine / "python")],
-        env={"PATH": str(machine), "HUB_STORE_URL": "postgresql://elsewhere/hub"} | environment,
+        env={
+            "PATH": str(machine),
+            "HUB_STORE_URL": "postgresql://elsewhere/hub",
+            "HUB_FAKETIME_LIB": "/lib/it.so",
+        }
+        | environment,
         capture_output=True,
         text=True,
         check=False,
