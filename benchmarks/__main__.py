@@ -9,12 +9,13 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import halo_requests, many_tenants, mapping, noops, outage, overhead
+from benchmarks import halo_requests, many_tenants, mapping, noops, outage, overhead, overload
 from benchmarks.report import Figure, machine, table
 
 Measure = Callable[..., list[Figure]]
 LINES: dict[int, Measure] = {
     halo_requests.LINE: halo_requests.measure,
+    overload.LINE: overload.measure,
     overhead.LINE: overhead.measure,
     mapping.LINE: mapping.measure,
     noops.LINE: noops.measure,

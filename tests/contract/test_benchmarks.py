@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import halo_requests, many_tenants, mapping, noops, overhead
+from benchmarks import halo_requests, many_tenants, mapping, noops, outage, overhead, overload
 from benchmarks.__main__ import LINES
 from benchmarks.mapping import Round, Spent
 from benchmarks.report import Figure, percentile, table
@@ -64,8 +64,8 @@ def test_a_ratio_compares_within_its_round() -> None:
 
 
 def test_every_line_with_a_benchmark_is_run_by_make_bench() -> None:
-    lines = (halo_requests, overhead, mapping, noops, many_tenants)
-    assert set(LINES) == {line.LINE for line in lines} == {1, 4, 5, 6, 8}
+    lines = (halo_requests, overload, overhead, mapping, noops, many_tenants, outage)
+    assert set(LINES) == {line.LINE for line in lines} == {1, 3, 4, 5, 6, 8, 9}
 
 
 @pytest.mark.parametrize("mode", ["silent", "default", "acknowledged"])
