@@ -19,6 +19,7 @@ SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0)]
+_LIKELY_SECRET_CHARS = 8
 _SECRET_NAME = re.compile("pass|secret|token", re.IGNORECASE)
 
 
@@ -140,7 +141,7 @@ def _secrets_of(url: str) -> tuple[str, ...]:
     parsed = _parsed(url)
     if parsed is None:
         # It can't be told what of it is secret.
-        return (url,)
+        return (url, *(part for part in re.split("[/:@?#&=]", url) if len(part) >= _LIKELY_SECRET_CHARS))
     named = (values for name, values in parsed.query.items() if _SECRET_NAME.search(name))
     more = (value for values in named for value in ([values] if isinstance(values, str) else values))
     return tuple(filter(None, (parsed.password, *more)))

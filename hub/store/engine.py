@@ -101,8 +101,9 @@ class Store:
 def _supported(url: str) -> URL:
     try:
         parsed = make_url(url)
-    except exc.ArgumentError as error:
-        raise StoreNotSupported("the store's URL can't be read; see docs on HUB_STORE_URL") from error
+    except (exc.ArgumentError, ValueError):
+        # Their texts quote the URL, or what they took for its port: with the password in it, they are not kept.
+        raise StoreNotSupported("the store's URL can't be read; see docs on HUB_STORE_URL") from None
     drivers = {"postgresql": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
     backend = parsed.get_backend_name()
     if backend not in drivers:
