@@ -1,14 +1,36 @@
 """`hub backlog`: what waits, for what, and for how long. Questions that only a person can answer are rows here too."""
 
+from collections import defaultdict
+from collections.abc import Iterable
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from cli import context
 from cli.output import Json, print_json, print_table, say
+from hub.drain import drain_s
 from hub.settings import Settings
-from hub.store import pending
-from hub.store.pending import Pending
+from hub.store import holds, pending, rule_sets
+from hub.store.holds import WINDOW, Hold
+from hub.store.pending import Backlog, Pending
+from hub.tenants.load import from_text
+from hub.tenants.shares import WRITE_SHARE, Allowance, allowance
+
+
+class Summary(msgspec.Struct, kw_only=True):
+    """All that waits for one tenant in the writer and the mapper. Times are seconds.
+
+    `drain_s` is how long the writer's part will take at most once nothing holds it, None without settings. `holds` are
+    what of its Halo can't be used: scope, reason, since when, when it is tried again, and Halo's words.
+    """
+
+    tenant: str
+    waiting: int
+    oldest_s: float
+    reasons: dict[str, int]
+    drain_s: float | None
+    holds: list[dict[str, Any]]
 
 
 def backlog(
@@ -19,14 +41,28 @@ def backlog(
     limit: Annotated[int, typer.Option(min=1, help="The most rows to show.")] = 200,
     json: Json = False,
 ) -> None:
-    """What waits in the hub, oldest first."""
-    rows, now = context.run(_read(context.settings(), tenant, reason, limit))
+    """What waits in the hub: a line for each tenant, then the rows, oldest first."""
+    summaries, rows, now = context.run(_read(context.settings(), tenant, reason, limit))
     if json:
-        print_json([_document(row, now) for row in rows])
+        print_json({"tenants": summaries, "rows": [_document(row, now) for row in rows]})
         return
-    if not rows:
+    if not rows and not summaries:
         say("nothing waits", style="green")
         return
+    print_table(
+        ("tenant", "waiting", "oldest", "reasons", "drains in", "held by"),
+        [
+            (
+                one.tenant,
+                one.waiting,
+                span(one.oldest_s),
+                ", ".join(f"{name} {count}" for name, count in one.reasons.items()),
+                None if one.drain_s is None else f"{span(one.drain_s)} or less",
+                "\n".join(f"{hold['scope']}: {hold['reason']}" for hold in one.holds),
+            )
+            for one in summaries
+        ],
+    )
     print_table(
         ("tenant", "what", "reason", "waits for", "age", "again in", "tries", "note"),
         [
@@ -43,7 +79,7 @@ def backlog(
             for row in rows
         ],
     )
-    say(f"{len(rows)} shown; `hub audit show ID` with the id at its source tells the story of one")
+    say(f"{len(rows)} rows shown; `hub audit show ID` with the id at its source tells the story of one")
 
 
 def span(seconds: float) -> str:
@@ -56,13 +92,72 @@ def span(seconds: float) -> str:
     return f"{whole // 3600} h" if whole < 172_800 else f"{whole // 86_400} d"
 
 
+def summarised(
+    counts: Iterable[Backlog], held: Iterable[Hold], paces: dict[str, Allowance], now: float
+) -> list[Summary]:
+    """A line for each tenant for which something waits or is held, those that wait longest first."""
+    by_tenant: defaultdict[str, list[Backlog]] = defaultdict(list)
+    for count in counts:
+        by_tenant[count.tenant].append(count)
+    holds_of: defaultdict[str, list[Hold]] = defaultdict(list)
+    for hold in held:
+        if hold.scope != WINDOW or hold.probe_at > now:
+            holds_of[hold.tenant].append(hold)
+    found = [
+        _summary(tenant, by_tenant[tenant], holds_of[tenant], paces.get(tenant), now)
+        for tenant in {*by_tenant, *holds_of}
+    ]
+    return sorted(found, key=lambda one: (-one.oldest_s, one.tenant))
+
+
+def _summary(
+    tenant: str, counts: list[Backlog], held: list[Hold], pace: Allowance | None, now: float
+) -> Summary:
+    reasons: defaultdict[str, int] = defaultdict(int)
+    for count in counts:
+        reasons[count.reason] += count.count
+    writing = sum(count.count for count in counts if count.stage == "writer")
+    wait_s = max((hold.probe_at - now for hold in held), default=0.0)
+    return Summary(
+        tenant=tenant,
+        waiting=sum(reasons.values()),
+        oldest_s=round(max((now - count.oldest_since for count in counts), default=0.0), 1),
+        reasons=dict(sorted(reasons.items())),
+        drain_s=None if pace is None else round(drain_s(writing, pace, wait_s=wait_s), 1),
+        holds=[
+            {
+                "scope": hold.scope,
+                "reason": hold.reason,
+                "since_s": round(now - hold.since, 1),
+                "again_in_s": round(max(0.0, hold.probe_at - now), 1),
+                "note": hold.note,
+            }
+            for hold in held
+        ],
+    )
+
+
 async def _read(
     settings: Settings, tenant: str | None, reason: str | None, limit: int
-) -> tuple[list[Pending], float]:
+) -> tuple[list[Summary], list[Pending], float]:
     async with context.store(settings) as store:
+        now = await store.now()
         async with store.read() as conn:
             rows = await pending.listing(conn, tenant=tenant, reason=reason, limit=limit)
-        return rows, await store.now()
+            counts = [
+                count
+                for count in await pending.count_by_reason(conn)
+                if tenant in (None, count.tenant) and reason in (None, count.reason)
+            ]
+            held = await (holds.everyone(conn) if tenant is None else holds.of_tenant(conn, tenant))
+            if reason is not None:
+                held = [hold for hold in held if hold.reason == reason]
+            paces = {}
+            for name in {*(count.tenant for count in counts), *(hold.tenant for hold in held)}:
+                rules = await rule_sets.latest(conn, name)
+                if rules is not None:
+                    paces[name] = allowance(from_text(rules.text), WRITE_SHARE)
+        return summarised(counts, held, paces, now), rows, now
 
 
 def _document(row: Pending, now: float) -> dict[str, Any]:

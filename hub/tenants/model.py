@@ -181,12 +181,26 @@ class Halo(Section):
         return f"{parts.hostname}{port}{path}"
 
 
+OnRejected: TypeAlias = Literal["supersede", "block"]
+"""Whether a newer revision of a record may pass one that Halo has rejected, or waits until that is redriven."""
+_SECTIONS = {
+    "client": "clients",
+    "site": "clients",
+    "user": "users",
+    "item": "items",
+    "opportunity": "opportunities",
+    "quote": "quotes",
+}
+
+
 class Clients(Section):
     match: tuple[Literal["halo_id", "external_id", "name"], ...] = ("halo_id", "external_id", "name")
+    on_rejected_predecessor: OnRejected = "supersede"
 
 
 class Users(Section):
     match: tuple[Literal["halo_id", "external_id", "email"], ...] = ("halo_id", "external_id", "email")
+    on_rejected_predecessor: OnRejected = "supersede"
 
 
 class Agents(Section):
@@ -213,6 +227,7 @@ class Items(Section):
     asset_group: HaloName | None = None
     asset_groups: Table = {}
     name_from: Literal["name", "manufacturer_part_number"] = "name"
+    on_rejected_predecessor: OnRejected = "supersede"
 
     @cached_property
     def group_table(self) -> dict[str, str | int]:
@@ -222,6 +237,7 @@ class Items(Section):
 class Opportunities(Section):
     ticket_type: HaloName
     status: HaloName | None = None
+    on_rejected_predecessor: OnRejected = "supersede"
 
 
 class Taxes(Section):
@@ -237,6 +253,7 @@ class Quotes(Section):
     revisions: Literal["overwrite"] = "overwrite"
     statuses: Table = {}
     taxes: Taxes = Taxes()
+    on_rejected_predecessor: OnRejected = "supersede"
 
     @cached_property
     def status_table(self) -> dict[str, str | int]:
@@ -274,6 +291,11 @@ class RuleSet(Section):
     def instance(self) -> str:
         """The Halo instance that this tenant's targets belong to."""
         return self.halo.instance
+
+    def blocks(self, source: str, kind: str) -> bool:
+        """Whether a newer revision of this producer's records of a kind waits for a rejected one."""
+        section = getattr(self.for_source(source), _SECTIONS[kind])
+        return section is not None and section.on_rejected_predecessor == "block"
 
     def for_source(self, name: str) -> RuleSet:
         """The rules with the overrides of one producer; the same object each time."""

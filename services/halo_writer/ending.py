@@ -251,6 +251,15 @@ def from_row(value: bytes) -> Stored:
     return msgspec.json.decode(value, type=Stored)
 
 
+def rejected_before(row: TargetState) -> bool:
+    """Whether the last command of the target that said what it is to be was rejected; an ensure says nothing."""
+    if row.last_outcome is None:
+        return False
+    stored = from_row(row.last_outcome)
+    outcome: Outcome = decode(stored.envelope.type, stored.value)
+    return outcome.status == "rejected" and outcome.seq != ()
+
+
 def halo_id_of(stored: Stored) -> int | None:
     """The Halo id that a stored outcome names."""
     outcome: Outcome = decode(stored.envelope.type, stored.value)

@@ -13,9 +13,10 @@ import msgspec
 import structlog
 
 from halo import GateClosed, Outcome, Reply, as_id, known_fix
+from hub.store.targets import Restored
 from schemas.commands import Notice
 from schemas.identity import content_hash, group_hashes
-from schemas.outcomes import Request, Result
+from schemas.outcomes import Result
 from schemas.targets import Intent, TargetState
 from services.halo_writer import ending as tell
 from services.halo_writer import plan as planned
@@ -33,6 +34,7 @@ from services.halo_writer.kinds.base import (
 )
 from services.halo_writer.names import Unknown
 from services.halo_writer.resolve import NeedsCatalogue, NeedsTarget, Ready, resolve_references
+from services.halo_writer.restored import generation_of, may_be_unseen
 from services.halo_writer.settle import Overtaken, alarm, save_row, settle, tell_again
 from services.halo_writer.tools import Ended, Parked, Tools
 from services.halo_writer.waits import limited, silence, wait_after
@@ -44,14 +46,14 @@ _log = structlog.get_logger(__name__)
 class Execution:
     """One command's way; what was found out lives here and dies with it."""
 
-    def __init__(self, tools: Tools, work: Work, row: TargetState, generation: int) -> None:
+    def __init__(self, tools: Tools, work: Work, row: TargetState, restored: Restored | None) -> None:
         self._t = tools
         self._work = work
         self._command = work.command
         self._row = row
-        self._generation = generation
+        self._restored = restored
         self._spec = SPECS[work.command.target.kind]
-        self._finder = Finder(tools.store, tools.client, fresh_s=tools.fresh_s, noted=self._noted)
+        self._finder = Finder(tools.store, tools.client, fresh_s=tools.fresh_s, noted=work.noted)
         self._known = planned.Known()
         self._notices: list[Notice] = []
         self._resolved = Resolved()
@@ -61,19 +63,7 @@ class Execution:
         """Bring the command to its end, or say what it waits for. Raises Overtaken, StoreUnavailable."""
         try:
             while True:
-                decision = planned.plan(
-                    self._command,
-                    self._row,
-                    self._known,
-                    now=self._now(),
-                    settle_s=self._t.timing.settle_s,
-                    look_first=self._row.generation < self._generation,
-                )
-                if self._command.target.instance != self._t.instance:
-                    decision = planned.elsewhere(
-                        decision, self._command, self._row, self._t.rule_sequence, self._now()
-                    )
-                ended = await self._act(decision)
+                ended = await self._act(self._decided())
                 if ended is not None:
                     return ended
         except LookupFailed as failed:
@@ -82,6 +72,22 @@ class Execution:
             return self._closed(closed)
         except Refused as refused:
             return await self._reject(refused.code, str(refused), refused.fix)
+
+    def _decided(self) -> planned.Decision:
+        command, row = self._command, self._row
+        decision = planned.plan(
+            command,
+            row,
+            self._known,
+            now=self._now(),
+            settle_s=self._t.timing.settle_s,
+            look_first=may_be_unseen(self._work, row, self._restored),
+            waits_for_rejected=self._t.rules.blocks(command.target.source, command.target.kind)
+            and tell.rejected_before(row),
+        )
+        if command.target.instance == self._t.instance:
+            return decision
+        return planned.elsewhere(decision, command, row, self._t.rule_sequence, self._now())
 
     async def _act(self, decision: planned.Decision) -> Ended | Parked | None:
         """Do what was decided; None means that more is known now."""
@@ -166,7 +172,7 @@ class Execution:
 
     async def _read_back(self, halo_id: int) -> planned.ReadBack:
         reply = await self._t.client.get(self._spec.resource, halo_id)
-        self._noted(reply)
+        self._work.noted(reply)
         if reply.not_found:
             return planned.ReadBack(halo_id, exists=False)
         if not reply.ok:
@@ -242,7 +248,7 @@ class Execution:
         except GateClosed:
             await self._save(tell.withdrawn(before, self._row.version))
             raise
-        self._noted(reply)
+        self._work.noted(reply)
         self._t.steps.reached("after_reply")
         return await self._answered(reply, intent, before)
 
@@ -293,7 +299,7 @@ class Execution:
             reply = await self._t.client.get(self._spec.resource, halo_id)
         except GateClosed:
             return {}
-        self._noted(reply)
+        self._work.noted(reply)
         return reply.body if reply.ok and isinstance(reply.body, dict) else {}
 
     async def _save(self, after: TargetState) -> None:
@@ -322,7 +328,7 @@ class Execution:
         stored = tell.stored_outcome(tell.outcome_of(self._work, ending), correlation_id, self._now())
         owns = not (isinstance(self._known.match, planned.Matched) and not self._known.match.owned)
         after = tell.next_state(
-            self._row, self._command, ending, stored, generation=self._generation, owns=owns
+            self._row, self._command, ending, stored, generation=generation_of(self._restored), owns=owns
         )
         await settle(
             self._t.store,
@@ -357,18 +363,6 @@ class Execution:
 
     def _now(self) -> float:
         return self._t.held.store_now()
-
-    def _noted(self, reply: Reply) -> None:
-        self._work.requests += [
-            Request(
-                method=line.method,
-                path=line.path,
-                outcome=str(line.outcome),
-                duration_ms=line.duration_ms,
-                status=line.status,
-            )
-            for line in reply.lines
-        ]
 
     def _whole(self, halo_id: int) -> Row:
         """All that the command owns of the record, as an update would send it."""

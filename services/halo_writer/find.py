@@ -272,14 +272,22 @@ class Finder:
         row = await self._row(client) if client is not None else None
         if row is None or "user" not in row.children:
             return None
+        born, name, email = row.children["user"], value_of(command.name), value_of(command.email)
         async with self._store.read() as conn:
-            user = await catalogue.by_id(
-                conn, command.target.tenant, command.target.instance, "user", row.children["user"]
-            )
-        name = value_of(command.name)
-        return (
-            row.children["user"] if user is not None and name and folded(user.name) == folded(name) else None
-        )
+            user = await catalogue.by_id(conn, command.target.tenant, command.target.instance, "user", born)
+        if user is not None:
+            theirs, address = user.name, user.email_key
+        else:
+            reply = await self._client.get(USERS, born, details=False)
+            self._noted(reply)
+            if reply.not_found:
+                return None
+            if not reply.ok:
+                raise LookupFailed(reply)
+            theirs, address = str(reply.body.get("name", "")), reply.body.get("emailaddress")
+        if not name or folded(theirs) != folded(name):
+            return None
+        return None if email and address and folded(str(address)) != folded(email) else born
 
     async def _row(self, target: Target) -> TargetState | None:
         async with self._store.read() as conn:

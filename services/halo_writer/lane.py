@@ -28,6 +28,7 @@ from hub.tenants.secrets import SecretUnavailable
 from services.halo_writer.backlog import Backlog
 from services.halo_writer.gate import TenantGate
 from services.halo_writer.noops import noops
+from services.halo_writer.restored import generation_of
 from services.halo_writer.runner import Runner
 from services.halo_writer.settle import Overtaken
 from services.halo_writer.standing import Standing
@@ -40,6 +41,7 @@ _OUTBOX_BATCH = 500
 _RETRY_S = 1.0
 _FAULT_S = 10.0
 _CONTEND_S = 0.25
+_SHORTEST_WAIT_S = 0.05
 _LONGEST_WAIT_S = 3600.0
 
 
@@ -87,9 +89,9 @@ class Lane:
         self._came.set()
 
     def heard(self, stored: Iterable[Hold]) -> None:
-        """What is stored of this tenant's holds, by whatever process."""
-        self._standing.heard(stored)
-        self._wake.set()
+        """Look again: here is what is stored of this tenant's holds, and its settings may be new."""
+        if self._standing.heard(stored) or self._tenancy() is not self._known:
+            self._wake.set()
 
     def stop(self) -> None:
         """Finish the command in hand, give the lease back, and end."""
@@ -149,9 +151,11 @@ class Lane:
     async def _work(self, held: Held, tenancy: Tenancy | None, gate: TenantGate | None) -> bool:
         await self._publish_outbox()
         await self._backlog.load()
-        await self._take_up_holds(tenancy)
         async with self._s.store.read() as conn:
-            generation = await targets.generation(conn)
+            stored = await holds.of_tenant(conn, self.tenant)
+            restored = await targets.restored(conn)
+        self._standing = Standing(self.tenant, self._s.settings.timing, stored)
+        self._known = tenancy
         runner = Runner(
             self._s.settings.timing,
             self._s.told,
@@ -160,10 +164,12 @@ class Lane:
             self._standing,
             held,
             self._tools(tenancy, gate),
-            generation,
+            restored,
             publish=self._publish_outbox,
         )
-        intake = asyncio.create_task(self._intake(held, generation), name=f"intake {self.tenant}")
+        intake = asyncio.create_task(
+            self._intake(held, generation_of(restored)), name=f"intake {self.tenant}"
+        )
         intake.add_done_callback(lambda _: self._wake.set())
         try:
             return await self._run(runner, intake, tenancy)
@@ -195,20 +201,8 @@ class Lane:
                 idle_at = now + idle_s
             elif now >= idle_at and next_at > now + idle_s:
                 return False
-            await self._wait(self._wake, max(0.01, min(next_at, idle_at) - now))
+            await self._wait(self._wake, max(_SHORTEST_WAIT_S, min(next_at, idle_at) - now))
         return not self._stopped.is_set()
-
-    async def _take_up_holds(self, tenancy: Tenancy | None) -> None:
-        """What former owners learnt; with new settings what was refused is tried at once."""
-        async with self._s.store.read() as conn:
-            stored = await holds.of_tenant(conn, self.tenant)
-        self._standing = Standing(self.tenant, self._s.settings.timing, stored)
-        if self._known is not None and tenancy is not self._known:
-            changed = self._standing.changed()
-            async with self._s.store.write() as conn:
-                for hold in changed:
-                    await holds.put(conn, hold)
-        self._known = tenancy
 
     def _tools(self, tenancy: Tenancy | None, gate: TenantGate | None) -> Tools | None:
         if tenancy is None or gate is None:
@@ -239,6 +233,7 @@ class Lane:
         queue = self._backlog.queue
         while True:
             self._came.clear()
+            came = queue.arrived
             async with self._backlog.lock:
                 idle = await self._backlog.take_in(held)
                 try:
@@ -252,7 +247,7 @@ class Lane:
                     queue.add(work)
                 await self._backlog.put_off(self._standing, held)
                 await self._backlog.spill(held, spill_s)
-            if idle:
+            if came:
                 self._wake.set()
             if queue.arrived:
                 await asyncio.sleep(0)

@@ -157,7 +157,7 @@ class Settle(msgspec.Struct, frozen=True):
 class Wait(msgspec.Struct, frozen=True):
     """Nothing may be done before `not_before` (store's clock) or before `waits_for` has settled."""
 
-    reason: Literal["ambiguous", "reserved", "instance"]
+    reason: Literal["ambiguous", "reserved", "instance", "predecessor"]
     not_before: float
     waits_for: str | None = None
 
@@ -194,11 +194,19 @@ Decision = (
 
 
 def plan(  # noqa: PLR0911 - a case a line reads better than a case in a case
-    command: Command, row: TargetState, known: Known, *, now: float, settle_s: float, look_first: bool = False
+    command: Command,
+    row: TargetState,
+    known: Known,
+    *,
+    now: float,
+    settle_s: float,
+    look_first: bool = False,
+    waits_for_rejected: bool = False,
 ) -> Decision:
     """The next step for `command`, whose target's row is `row`.
 
     `look_first` demands a look-up by our key before any create (after a rejection, a restore of the store).
+    `waits_for_rejected`: the target's last command was rejected and the tenant's rules let no newer one pass it.
     """
     if _is_repeat(command, row):
         return Repeat()
@@ -210,6 +218,8 @@ def plan(  # noqa: PLR0911 - a case a line reads better than a case in a case
             return ReadRecord(row.halo_id)
         if not known.read_back.exists:
             return Forget()
+    if waits_for_rejected and not command.ensure and not command.basis.cause:
+        return Wait("predecessor", not_before=float("inf"), waits_for=row.target.key)
     if command.ensure and row.halo_id is not None:
         # An open update of it is its own command's to bring to an end.
         return Unchanged()

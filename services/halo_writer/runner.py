@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import assert_never
 
 import structlog
@@ -18,6 +19,7 @@ from hub.store import holds, targets
 from hub.store.engine import Store
 from hub.store.errors import StoreUnavailable
 from hub.store.holds import Hold
+from hub.store.targets import Restored
 from schemas.targets import TargetState
 from services.halo_writer.backlog import Backlog
 from services.halo_writer.execute import Execution
@@ -46,7 +48,7 @@ class Runner:
         standing: Standing,
         held: Held,
         tools: Tools | None,
-        generation: int,
+        restored: Restored | None,
         *,
         publish: Callable[[], Awaitable[None]],
     ) -> None:
@@ -57,7 +59,7 @@ class Runner:
         self._standing = standing
         self.held = held
         self._tools = tools
-        self._generation = generation
+        self._restored = restored
         self._publish = publish
 
     async def round(self, may_go_on: Callable[[], bool]) -> bool:
@@ -93,6 +95,7 @@ class Runner:
         self._backlog.queue.start(work)
         end = await self._end_of(work)
         if isinstance(end, Parked):
+            end = await self._learnt(work, end)
             async with self._backlog.lock:
                 await self._backlog.park(work, end, self.held)
         else:
@@ -101,12 +104,18 @@ class Runner:
             await self._publish()
             work.told()
         self._told(work, end)
-        trouble = end.trouble if isinstance(end, Parked) else None
-        if isinstance(end, Parked) and trouble is not None:
-            await self._met(trouble, work, end)
-        elif len(work.requests) > before:
+        if not (isinstance(end, Parked) and end.trouble is not None) and len(work.requests) > before:
             await self._over(self._standing.answered(kind))
         self._standing.tried(kind, key, self.held.store_now())
+
+    async def _learnt(self, work: Work, end: Parked) -> Parked:
+        """What a command met may stop others too; then it waits with them."""
+        if end.trouble is None:
+            return end
+        hold = await self._met(end.trouble, work, end)
+        if hold is None or end.reason == "ambiguous":
+            return end
+        return replace(end, reason=hold.reason, not_before=hold.probe_at, waits_for=waits_for(hold))
 
     async def _end_of(self, work: Work) -> Ended | Parked:
         if self._tools is None:
@@ -114,7 +123,7 @@ class Runner:
         try:
             async with asyncio.timeout(self._timing.command_s):
                 row = await self._row(work)
-                return await Execution(self._tools, work, row, self._generation).run()
+                return await Execution(self._tools, work, row, self._restored).run()
         except (Overtaken, GateClosed, StoreUnavailable):
             raise
         except TimeoutError:
@@ -134,41 +143,44 @@ class Runner:
 
     # What it means for the others -------------------------------------------------------------------------
 
-    async def _met(self, trouble: Trouble, work: Work, end: Parked) -> None:
+    async def _met(self, trouble: Trouble, work: Work, end: Parked) -> Hold | None:
+        """The hold that comes of it."""
         now, note = self.held.store_now(), end.note
         match trouble:
             case "limited":
                 opened = self._standing.limited(end.not_before, now, note)
                 # A 429 is every share's business; our own share's end is not.
                 told_by_halo = self._tools is not None and self._tools.gate.blocked_until() > now
-                await self._begun(opened, stored=told_by_halo)
+                return await self._begun(opened, stored=told_by_halo)
             case "unreachable":
-                await self._begun(self._standing.no_answer(now, note))
+                return await self._begun(self._standing.no_answer(now, note))
             case "login_lost":
-                await self._begun(self._standing.login_lost(now, note))
+                return await self._begun(self._standing.login_lost(now, note))
             case "unauthorised":
-                await self._lost_or_denied(work, note)
+                return await self._lost_or_denied(work, note)
             case "denied":
-                await self._denied(work, note)
+                return await self._denied(work, note)
             case _:
                 assert_never(trouble)
 
-    async def _lost_or_denied(self, work: Work, note: str | None) -> None:
+    async def _lost_or_denied(self, work: Work, note: str | None) -> Hold | None:
         """Halo answers 401 to a lost login and to a missing right; one cheap read tells them apart."""
-        login = await self._login()
-        if login is Login.LOST:
-            await self._begun(self._standing.login_lost(self.held.store_now(), note))
-        elif login is Login.UNKNOWN:
-            await self._begun(self._standing.no_answer(self.held.store_now(), note))
-        elif login is Login.GOOD:
-            await self._denied(work, note)
+        match await self._login():
+            case Login.LOST:
+                return await self._begun(self._standing.login_lost(self.held.store_now(), note))
+            case Login.UNKNOWN:
+                return await self._begun(self._standing.no_answer(self.held.store_now(), note))
+            case Login.GOOD:
+                return await self._denied(work, note)
+            case None:
+                return None
 
-    async def _denied(self, work: Work, note: str | None) -> None:
+    async def _denied(self, work: Work, note: str | None) -> Hold | None:
         kind = work.command.target.kind
         opened = self._standing.denied(kind, work.target_key, self.held.store_now(), note)
         if opened is not None:
-            await self._begun(opened)
-        elif work.attempts <= 1:
+            return await self._begun(opened)
+        if work.attempts == 0:
             _log.error(
                 "halo.denied",
                 tenant=self.held.tenant,
@@ -177,6 +189,7 @@ class Runner:
                 halo_says=note,
                 fix=f"give the application this right: {_RIGHTS_PAGE}; what waits goes on by itself",
             )
+        return None
 
     async def _probe_halo(self) -> bool:
         """See whether the whole Halo is back, when it is time to; whether that was tried."""
@@ -213,7 +226,7 @@ class Runner:
             return None
         return probe.login
 
-    async def _begun(self, opened: Opened, *, stored: bool = True) -> None:
+    async def _begun(self, opened: Opened, *, stored: bool = True) -> Hold:
         """A hold begins or goes on: it is stored, told once, and what it stops goes into rows."""
         hold = opened.hold
         if stored:
@@ -223,6 +236,7 @@ class Runner:
                 self._tell(hold)
         async with self._backlog.lock:
             await self._backlog.put_off(self._standing, self.held)
+        return hold
 
     def _tell(self, hold: Hold) -> None:
         told = {"tenant": hold.tenant, "scope": hold.scope, "reason": hold.reason, "halo_says": hold.note}

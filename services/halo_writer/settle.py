@@ -21,7 +21,6 @@ from schemas.targets import TargetState
 from services.halo_writer import ending as tell
 from services.halo_writer.ending import Ending, Stored
 from services.halo_writer.find import CATALOGUED
-from services.halo_writer.kinds.base import value_of
 from services.halo_writer.work import Work
 
 
@@ -118,7 +117,8 @@ async def _into_catalogue(
     await catalogue.upsert_own(conn, target.tenant, target.instance, kind, halo_id, dict(record))
     if not isinstance(command, UpsertClient):
         return
-    contact, contact_id = value_of(command.main_contact), state.children.get("user")
-    if contact is not None and contact_id is not None:
-        born = {"name": contact.name, "emailaddress": contact.email, "client_id": halo_id}
+    # By Halo's words alone: the record may have been created by another command than the one that settles it.
+    name, contact_id = record.get("main_contact_name"), state.children.get("user")
+    if name and contact_id is not None:
+        born = {"name": name, "emailaddress": record.get("main_contact_email"), "client_id": halo_id}
         await catalogue.upsert_own(conn, target.tenant, target.instance, "user", contact_id, born)

@@ -93,11 +93,12 @@ class Standing:
                 self._holds[kind] = msgspec.structs.replace(hold, probe_at=now + self._timing.unreachable_s)
 
     def next_at(self, now: float) -> float:
-        """When a hold ends or is to be tried; inf when there is none."""
-        times = [
-            hold.probe_at for scope, hold in self._holds.items() if scope != WINDOW or hold.probe_at > now
-        ]
-        return max(min(times, default=float("inf")), self._window_end(now))
+        """When a hold ends or is to be tried, if that is yet to come or the whole Halo's; inf when there is none."""
+        window_end = self._window_end(now)
+        if HALO in self._holds:
+            return max(self._holds[HALO].probe_at, window_end)
+        times = [max(hold.probe_at, window_end) for scope, hold in self._holds.items() if scope != WINDOW]
+        return min((at for at in (window_end, *times) if at > now), default=float("inf"))
 
     def holds(self) -> list[Hold]:
         return list(self._holds.values())
@@ -142,15 +143,9 @@ class Standing:
         """A probe was answered and the login is good; the hold that is over by that."""
         return self._holds.pop(HALO, None)
 
-    def changed(self) -> list[Hold]:
-        """The tenant's settings have changed: what was refused is tried at once. The holds to be stored."""
-        for scope, hold in list(self._holds.items()):
-            if scope != WINDOW:
-                self._holds[scope] = msgspec.structs.replace(hold, probe_at=0.0, tries=0)
-        return [hold for hold in self._holds.values() if hold.scope != WINDOW]
-
-    def heard(self, stored: Iterable[Hold]) -> None:
-        """What others have stored: a 429 that another share met, a test that says to try again at once."""
+    def heard(self, stored: Iterable[Hold]) -> bool:
+        """What others have stored: a 429 that another share met, a reason to try again at once; whether it is news."""
+        news = False
         for hold in stored:
             own = self._holds.get(hold.scope)
             if hold.scope == WINDOW:
@@ -159,6 +154,8 @@ class Standing:
                 later = own is not None and hold.probe_at < own.probe_at
             if later:
                 self._holds[hold.scope] = hold
+                news = True
+        return news
 
     # Small things -----------------------------------------------------------------------------------------
 

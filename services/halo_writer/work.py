@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from halo import Reply
 from hub.store.pending import Pending
 from schemas.commands import Basis, Command
 from schemas.envelope import Envelope
@@ -30,11 +31,12 @@ class Superseded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Waiting(msgspec.Struct, frozen=True, kw_only=True):
-    """What a pending row keeps beside the command: its envelope, those that it replaced, the requests made for it."""
+    """What a pending row keeps beside the command: its envelope, those that it replaced, its requests and its place."""
 
     envelope: Envelope
     superseded: tuple[Superseded, ...] = ()
     requests: tuple[Request, ...] = ()
+    position: tuple[int, int] | None = None
 
 
 @dataclass
@@ -99,6 +101,19 @@ class Work:
         if self.position is None or (older.position is not None and older.position < self.position):
             self.position = older.position
 
+    def noted(self, reply: Reply) -> None:
+        """Keep what was asked of Halo, for the outcome to tell."""
+        self.requests += [
+            Request(
+                method=line.method,
+                path=line.path,
+                outcome=str(line.outcome),
+                duration_ms=line.duration_ms,
+                status=line.status,
+            )
+            for line in reply.lines
+        ]
+
     def as_superseded(self) -> Superseded:
         return Superseded(
             command_id=self.command_id,
@@ -137,6 +152,7 @@ def pending_row(
                 envelope=work.envelope,
                 superseded=tuple(work.superseded[-_MOST_SUPERSEDED:]),
                 requests=tuple(work.requests[-_MOST_REQUESTS:]),
+                position=work.position,
             )
         ),
         value=work.value,
@@ -163,5 +179,6 @@ def from_pending(row: Pending) -> Work:
         requests=list(waiting.requests),
         counted=len(waiting.requests),
         row=row,
+        position=waiting.position,
         durable=True,
     )

@@ -174,15 +174,27 @@ class Writer:
                 await holds.end_windows(conn, now)
         held = _by_tenant(hold for hold in stored if hold.scope != WINDOW or hold.probe_at > now)
         due.update(tenant for tenant, theirs in held.items() if any(hold.probe_at <= now for hold in theirs))
+        due.update(await self._with_new_settings(held))
         for tenant in due:
             if self._is_ours(tenant) and not self._stopping:
                 self._lane(tenant)
-        for tenant, theirs in held.items():
-            if tenant in self._lanes:
-                self._lanes[tenant][0].heard(theirs)
+        for tenant, (lane, _) in self._lanes.items():
+            lane.heard(held.get(tenant, ()))
         self._tell_backlog(backlog, held, now)
         self._tell_holds(held)
         self._tell_lanes()
+
+    async def _with_new_settings(self, held: Iterable[str]) -> list[str]:
+        """The tenants of ours that are held and have new settings: what was refused is tried at once."""
+        changed = []
+        for tenant in held:
+            known, present = self._tenancies.get(tenant), self._tenancy(tenant)
+            if known is not None and present is not known and self._is_ours(tenant):
+                changed.append(tenant)
+        for tenant in changed:
+            async with self._s.store.write() as conn:
+                await holds.probe_now(conn, tenant)
+        return changed
 
     def _tell_backlog(
         self, backlog: Sequence[pending.Backlog], held: Mapping[str, Sequence[Hold]], now: float

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from sqlalchemy import delete
 
 from halo import Connection, HaloClient, Secret
 from hub.bus.records import Outgoing
 from hub.lease_keeper import LeaseKeeper
 from hub.steps import Steps
-from hub.store import catalogue, pending, proofs, targets
+from hub.store import catalogue, pending, proofs, tables, targets
 from hub.store.engine import Store
 from hub.store.pending import Pending
 from hub.tenants.load import accept, from_text
@@ -105,9 +106,11 @@ class Bench:
     fresh_s: float = 3600.0
     budget: str = "{requests: 100000, window: 10s}"
     request_timeout_s: float = REQUEST_TIMEOUT_S
+    more_rules: str = ""
     publisher: Recorder = field(default_factory=Recorder)
     told: list[tuple[Work, Ended | Parked]] = field(default_factory=list)
     mark: int = 0
+    sequence: int = 0
 
     def __post_init__(self) -> None:
         self.rules = from_text(accept(self._tenant_file().encode()).text)
@@ -125,6 +128,7 @@ halo:
 items: {{asset_group: Hardware}}
 opportunities: {{ticket_type: Opportunity}}
 quotes: {{statuses: {{sent: Sent}}}}
+{self.more_rules}
 """
 
     # The ground -------------------------------------------------------------------------------------------
@@ -157,6 +161,19 @@ quotes: {{statuses: {{sent: Sent}}}}
         async with self.store.write() as conn:
             await proofs.put(conn, TENANT, self.tool.instance, found, time.time())
 
+    def new_settings(self) -> None:
+        """Another revision of the tenant's file is accepted."""
+        self.sequence += 1
+        self.tenancy = Tenancy(TENANT, self.sequence, self.rules, self.http, self.request_timeout_s)
+
+    async def forget(self, command: Command) -> None:
+        """The store loses all trace of a command's target, as one that is restored from a moment before it."""
+        async with self.store.write() as conn:
+            for table in (tables.target, tables.reservation, tables.target_owner):
+                await conn.execute(delete(table).where(table.c.target_key == command.target.key))
+            await conn.execute(delete(tables.catalogue_read))
+            await conn.execute(delete(tables.catalogue).where(tables.catalogue.c.kind == command.target.kind))
+
     # Running ----------------------------------------------------------------------------------------------
 
     @asynccontextmanager
@@ -170,8 +187,8 @@ quotes: {{statuses: {{sent: Sent}}}}
             settings=LaneSettings(timing=self.timing, fresh_s=self.fresh_s),
             told=lambda work, end: self.told.append((work, end)),
         )
-        tenancy = Tenancy(TENANT, 1, self.rules, self.http, self.request_timeout_s)
-        lane = Lane(TENANT, services, lambda: tenancy)
+        self.new_settings()
+        lane = Lane(TENANT, services, lambda: self.tenancy)
         task = asyncio.create_task(lane.run())
         try:
             yield lane
@@ -183,6 +200,16 @@ quotes: {{statuses: {{sent: Sent}}}}
         """Hand the commands to a new lane; returns when each has settled or waits in the store."""
         async with self.lane() as lane:
             await self.submit(lane, commands, timeout_s)
+
+    async def deliver_at(self, position: tuple[int, int], *commands: Command) -> None:
+        """As `deliver`, of commands that lie from this partition and offset of the log on; until they have ended."""
+        partition, offset = position
+        async with self.lane() as lane:
+            for number, command in enumerate(commands):
+                work = work_of(command)
+                work.position = (partition, offset + number)
+                lane.submit(work)
+            await eventually(lambda: all(self.outcomes(command) for command in commands))
 
     async def settle(self, *commands: Command, timeout_s: float = 15.0) -> None:
         """As `deliver`, and then until nothing waits any more."""

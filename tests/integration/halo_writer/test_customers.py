@@ -319,3 +319,27 @@ async def test_a_person_waits_for_a_client_that_halo_refused_and_goes_on_when_it
     made = bench.row("Client", name="Brackenridge Foods")
     assert bench.row("Users", name="Nina Park")["client_id"] == made["id"]
     await eventually(lambda: bench.outcome(person).status == "applied")
+
+
+@pytest.mark.feature("hub.idempotent", part="writer")
+async def test_a_contact_that_halo_created_with_another_command_of_the_client_is_not_taken_for_ours(
+    bench: Bench,
+) -> None:
+    """The first quote's create is applied and its answer lost; another person's quote of the same client settles it."""
+    await bench.prove_look_ups()
+    tool = bench.tool
+    first = tool.client(contact=MainContact(name="Kim Novak", email="kim@brackenridge.example"))
+    second = tool.client(contact=MainContact(name="Ada Byron", email="ada@brackenridge.example"))
+    bench.sandbox.arm("store_then_drop", path="^/Client$", method="POST")
+    await bench.deliver(first)
+    people = [
+        tool.user("p-2", name="Ada Byron", email="ada@brackenridge.example"),
+        tool.user("p-1", name="Kim Novak", email="kim@brackenridge.example"),
+    ]
+    await bench.settle(second, *people)
+    theirs = [row for row in bench.rows("Users") if "brackenridge" in (row.get("emailaddress") or "")]
+    assert sorted(row["name"] for row in theirs) == ["Ada Byron", "Kim Novak"]
+    assert sorted(row["emailaddress"] for row in theirs) == [
+        "ada@brackenridge.example",
+        "kim@brackenridge.example",
+    ]

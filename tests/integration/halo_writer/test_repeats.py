@@ -309,7 +309,9 @@ async def test_a_redrive_makes_anew_what_was_deleted_in_halo_also_what_the_quote
     assert bench.sandbox.requests(since=mark, method="POST") == []
 
 
-async def test_after_a_restore_of_the_store_each_creation_looks_for_our_key_first(bench: Bench) -> None:
+async def test_after_a_restore_each_creation_that_was_on_the_log_looks_for_our_key_first(
+    bench: Bench,
+) -> None:
     tool = bench.tool
     commands = tool.whole_quote(org_name="Brightwater Dental Group")
     link = {"third_party_id": our_key(commands[-1].target), "third_party_desc": "halo-hub"}
@@ -319,9 +321,9 @@ async def test_after_a_restore_of_the_store_each_creation_looks_for_our_key_firs
         row = {"title": "New office", "ticket_id": ticket["id"], "site_id": 22, "new_external_link": link}
         made = halo.post("/Quotation", json=[row]).json()
     async with bench.store.write() as conn:
-        await targets.raise_generation(conn)
+        await targets.raise_generation(conn, {("hub.commands.v1", 0): 100})
     bench.marked()
-    await bench.settle(*commands)
+    await bench.deliver_at((0, 0), *commands)
     assert (
         bench.row("Quotation", title="New office")["id"] == made["id"] == bench.outcome(commands[-1]).halo_id
     )

@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 
-from cli.backlog import span
+from cli.backlog import span, summarised
 from cli.main import run
 from hub.store import pending
 from hub.store.engine import Store
-from hub.store.pending import Pending
+from hub.store.holds import HALO, WINDOW, Hold
+from hub.store.pending import Backlog, Pending
+from hub.tenants.shares import Allowance
 
 
 @pytest.fixture
@@ -53,7 +55,7 @@ def waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., No
 
 def shown(capsys: pytest.CaptureFixture[str], *options: str) -> list[dict[str, Any]]:
     assert run(["backlog", "--json", *options]) == 0
-    rows: list[dict[str, Any]] = json.loads(capsys.readouterr().out)
+    rows: list[dict[str, Any]] = json.loads(capsys.readouterr().out)["rows"]
     return rows
 
 
@@ -80,6 +82,30 @@ def test_an_empty_backlog_says_so(waiting: Callable[..., None], capsys: pytest.C
     waiting()
     assert run(["backlog"]) == 0
     assert "nothing waits" in capsys.readouterr().out
+
+
+@pytest.mark.feature("beyond.backlog", part="cli")
+def test_a_tenant_is_summed_up_with_size_age_reasons_holds_and_time_to_drain() -> None:
+    counts = [
+        Backlog("acme", "writer", "unreachable", 40, 900.0),
+        Backlog("acme", "writer", "dependency", 10, 950.0),
+        Backlog("acme", "mapper", "base", 1, 990.0),
+        Backlog("north", "writer", "decision", 1, 500.0),
+    ]
+    held = [
+        Hold(tenant="acme", scope=HALO, reason="unreachable", since=880.0, probe_at=1030.0, note="no answer"),
+        Hold(tenant="north", scope=WINDOW, reason="limited", since=800.0, probe_at=999.0),
+    ]
+    north, acme = summarised(counts, held, {"acme": Allowance(100, 50.0, 5.0)}, 1000.0)
+    assert (acme.tenant, acme.waiting, acme.oldest_s) == ("acme", 51, 100.0)
+    assert acme.reasons == {"base": 1, "dependency": 10, "unreachable": 40}
+    assert acme.drain_s == 30.0 + 50 * 2 * 0.5, (
+        "the writer's rows at up to two requests each, after the next try"
+    )
+    assert [(hold["scope"], hold["since_s"], hold["again_in_s"]) for hold in acme.holds] == [
+        (HALO, 120.0, 30.0)
+    ]
+    assert (north.drain_s, north.holds) == (None, []), "no settings, and its window is over"
 
 
 @pytest.mark.parametrize(
