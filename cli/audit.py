@@ -80,8 +80,9 @@ def _more(one: Happening) -> list[str]:
         )
     for request in one.details.get("requests", ()):
         status = "no answer" if request.status is None else request.status
+        shared = f", shared by {request.elements} records" if request.elements > 1 else ""
         lines.append(
-            f"  {request.method} {request.path} → {status}, {request.outcome}, {request.duration_ms} ms"
+            f"  {request.method} {request.path} → {status}, {request.outcome}, {request.duration_ms} ms{shared}"
         )
     lines += [f"  note: {notice.message}" for notice in one.details.get("notices", ())]
     if one.details.get("fix"):

@@ -15,13 +15,18 @@ Stage = Literal["ingest", "mapper", "writer"]
 
 
 class Request(OwnData, frozen=True, kw_only=True):
-    """One request to Halo: no body, no query values. `status` is absent when no reply came."""
+    """One request to Halo: no body, no query values. `status` is absent when no reply came.
+
+    A request that several commands shared is told with each of its `elements`; it counts once, where `place` is 0.
+    """
 
     method: str
     path: str
     outcome: str
     duration_ms: int
     status: int | None = None
+    elements: int = 1
+    place: int = 0
 
 
 class Outcome(OwnData, frozen=True, kw_only=True):

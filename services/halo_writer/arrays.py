@@ -18,10 +18,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from halo import Outcome, Reply
+from hub.store.targets import Restored
 from schemas.control import ArrayProof
 from schemas.targets import Kind, Target, TargetState
 from services.halo_writer.kinds import SPECS
 from services.halo_writer.plan import FindMatch, Known, Update, plan
+from services.halo_writer.restored import may_be_unseen
 from services.halo_writer.work import Work
 
 Operation = Literal["create", "update"]
@@ -39,7 +41,7 @@ def may_go_together(
     *,
     now: float,
     settle_s: float,
-    generation: int,
+    restored: Restored | None,
 ) -> list[list[Work]]:
     """A batch in the order in which it may run: alone, or with up to `most` others of the same kind.
 
@@ -56,7 +58,7 @@ def may_go_together(
             kind, joinable = target.kind, {}
         operation = None
         if target not in seen:
-            operation = _operation(work, rows[target], proofs.get(kind), now, settle_s, generation)
+            operation = _operation(work, rows[target], proofs.get(kind), now, settle_s, restored)
         seen.add(target)
         group = None if operation is None else joinable.get(operation)
         if group is None or len(group) >= most or _size(group) + len(work.value) > _MAX_BYTES:
@@ -69,13 +71,18 @@ def may_go_together(
 
 
 def _operation(
-    work: Work, row: TargetState, proof: ArrayProof | None, now: float, settle_s: float, generation: int
+    work: Work,
+    row: TargetState,
+    proof: ArrayProof | None,
+    now: float,
+    settle_s: float,
+    restored: Restored | None,
 ) -> Operation | None:
     """What the command will do to Halo, as far as it may do it in company."""
     if proof is None or not proof.ok:
         return None
     command = work.command
-    look_first = row.generation < generation
+    look_first = may_be_unseen(work, row, restored)
     match plan(command, row, Known(), now=now, settle_s=settle_s, look_first=look_first):
         case Update(_, groups) if SPECS[command.target.kind].repeatable(command, row, groups):
             return "update"

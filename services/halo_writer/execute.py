@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Any, Literal, assert_never
 
 import msgspec
-import structlog
 
 from halo import GateClosed, Outcome, Reply, as_id, known_fix
 from hub.store.targets import Restored
@@ -36,18 +35,25 @@ from services.halo_writer.names import Unknown
 from services.halo_writer.resolve import NeedsCatalogue, NeedsTarget, Ready, resolve_references
 from services.halo_writer.restored import generation_of, may_be_unseen
 from services.halo_writer.settle import Overtaken, alarm, save_row, settle, tell_again
+from services.halo_writer.together import Poster, Single
 from services.halo_writer.tools import Ended, Parked, Tools
 from services.halo_writer.waits import limited, silence, wait_after
 from services.halo_writer.work import Work
-
-_log = structlog.get_logger(__name__)
 
 
 class Execution:
     """One command's way; what was found out lives here and dies with it."""
 
-    def __init__(self, tools: Tools, work: Work, row: TargetState, restored: Restored | None) -> None:
+    def __init__(
+        self,
+        tools: Tools,
+        work: Work,
+        row: TargetState,
+        restored: Restored | None,
+        poster: Poster | None = None,
+    ) -> None:
         self._t = tools
+        self._poster = poster or Single(tools.client, tools.gate)
         self._work = work
         self._command = work.command
         self._row = row
@@ -242,9 +248,9 @@ class Execution:
         before = self._row
         await self._save(tell.with_intent(before, intent))
         self._t.steps.reached("after_intent")
-        self._t.gate.writing(intent.sent_at + self._t.timing.send_within_s)
+        not_after = intent.sent_at + self._t.timing.send_within_s
         try:
-            reply = await self._t.client.post(self._spec.resource, element)
+            reply = await self._poster.post(self._spec.resource, element, not_after)
         except GateClosed:
             await self._save(tell.withdrawn(before, self._row.version))
             raise
@@ -354,10 +360,7 @@ class Execution:
             await self._alarm((halo_id, *duplicates), "a look-up by our key found several records")
 
     async def _alarm(self, halo_ids: tuple[int, ...], why: str) -> None:
-        target = self._command.target
-        _log.error("duplicate.suspected", tenant=target.tenant, target=target.key, halo_ids=halo_ids, why=why)
-        message = tell.duplicate_suspected(target, halo_ids, why, self._now())
-        await alarm(self._t.store, message, target.tenant)
+        await alarm(self._t.store, self._command.target, halo_ids, why, self._now())
 
     # Small things -----------------------------------------------------------------------------------------
 

@@ -1,4 +1,5 @@
-"""Sends one tenant's commands, one at a time, in rounds; learns what its Halo won't do, and spares the others.
+"""Sends one tenant's commands in rounds, alone or several in one request; learns what its Halo won't do, and spares
+the others.
 
 What a command met is told to `Standing`, which says whether more than that command is concerned; what a hold stops
 goes into rows without being tried.
@@ -7,7 +8,7 @@ goes into rows without being tried.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import assert_never
 
@@ -26,6 +27,7 @@ from services.halo_writer.execute import Execution
 from services.halo_writer.kinds import SPECS
 from services.halo_writer.settle import Overtaken
 from services.halo_writer.standing import Opened, Standing, waits_for
+from services.halo_writer.together import Arrays, Poster
 from services.halo_writer.tools import Ended, Parked, Timing, Tools, Trouble
 from services.halo_writer.work import Work
 
@@ -61,6 +63,7 @@ class Runner:
         self._tools = tools
         self._restored = restored
         self._publish = publish
+        self._arrays = None if tools is None else Arrays(tools, restored)
 
     async def round(self, may_go_on: Callable[[], bool]) -> bool:
         """Run what can run, as it stands now; False when there was nothing."""
@@ -70,6 +73,7 @@ class Runner:
             round_ = await backlog.next_round(self._standing, self.held, self._most())
         if not round_:
             return probed
+        company = await self._company(round_)
         while may_go_on():
             upcoming = queue.upcoming()
             if not upcoming:
@@ -79,8 +83,20 @@ class Runner:
                 async with backlog.lock:
                     await backlog.put_off(self._standing, self.held)
                 continue
-            await self._run_one(work)
+            others = {id(other) for other in upcoming}
+            together = [
+                other
+                for other in company.get(id(work), [work])
+                if id(other) in others
+                and self._standing.stops(other.command.target.kind, other.row_key, now) is None
+            ]
+            await self._run_together(together)
         return True
+
+    async def _company(self, works: list[Work]) -> dict[int, list[Work]]:
+        """With whom each of a round may share a request, by the identity of the work; a newer one goes alone."""
+        groups = [] if self._arrays is None else await self._arrays.groups(works)
+        return {id(work): group for group in groups for work in group}
 
     def _most(self) -> int:
         """No more are loaded than could be sent soon."""
@@ -90,12 +106,33 @@ class Runner:
 
     # One command ------------------------------------------------------------------------------------------
 
-    async def _run_one(self, work: Work) -> None:
-        kind, key, before = work.command.target.kind, work.row_key, len(work.requests)
-        self._backlog.queue.start(work)
-        end = await self._end_of(work)
+    async def _run_together(self, works: list[Work]) -> None:
+        """Run what shares a request, or a single command. Raises what one of them raised, when all have ended."""
+        before = [len(work.requests) for work in works]
+        for work in works:
+            self._backlog.queue.start(work)
+        ends = await self._ends_of(works)
+        # One request that met trouble is one sign of it, however many commands it was for.
+        known: dict[Trouble, Hold | None] = {}
+        for work, end, count in zip(works, ends, before, strict=True):
+            if isinstance(end, Exception):
+                continue
+            if isinstance(end, Parked) and end.trouble is not None:
+                if end.trouble not in known:
+                    known[end.trouble] = await self._met(end.trouble, work, end)
+                await self._told_end(work, _with_others(end, known[end.trouble]))
+            else:
+                await self._told_end(work, end)
+                if len(work.requests) > count:
+                    await self._over(self._standing.answered(work.command.target.kind))
+        for work in works:
+            self._standing.tried(work.command.target.kind, work.row_key, self.held.store_now())
+        for end in ends:
+            if isinstance(end, Exception):
+                raise end
+
+    async def _told_end(self, work: Work, end: Ended | Parked) -> None:
         if isinstance(end, Parked):
-            end = await self._learnt(work, end)
             async with self._backlog.lock:
                 await self._backlog.park(work, end, self.held)
         else:
@@ -104,26 +141,21 @@ class Runner:
             await self._publish()
             work.told()
         self._told(work, end)
-        if not (isinstance(end, Parked) and end.trouble is not None) and len(work.requests) > before:
-            await self._over(self._standing.answered(kind))
-        self._standing.tried(kind, key, self.held.store_now())
 
-    async def _learnt(self, work: Work, end: Parked) -> Parked:
-        """What a command met may stop others too; then it waits with them."""
-        if end.trouble is None:
-            return end
-        hold = await self._met(end.trouble, work, end)
-        if hold is None or end.reason == "ambiguous":
-            return end
-        return replace(end, reason=hold.reason, not_before=hold.probe_at, waits_for=waits_for(hold))
+    async def _ends_of(self, works: list[Work]) -> Sequence[Ended | Parked | Exception]:
+        if self._arrays is None:
+            parked = Parked("settings", self.held.store_now() + _SETTINGS_S)
+            return [parked for _ in works]
+        if len(works) == 1:
+            return [await self._end_of(works[0], self._arrays.single)]
+        return await self._arrays.run(works, self._end_of)
 
-    async def _end_of(self, work: Work) -> Ended | Parked:
-        if self._tools is None:
-            return Parked("settings", self.held.store_now() + _SETTINGS_S)
+    async def _end_of(self, work: Work, poster: Poster) -> Ended | Parked:
+        assert self._tools is not None, "without settings nothing is sent"
         try:
             async with asyncio.timeout(self._timing.command_s):
                 row = await self._row(work)
-                return await Execution(self._tools, work, row, self._restored).run()
+                return await Execution(self._tools, work, row, self._restored, poster).run()
         except (Overtaken, GateClosed, StoreUnavailable):
             raise
         except TimeoutError:
@@ -262,3 +294,10 @@ class Runner:
         self._backlog.queue.wake(waits_for(hold))
         lasted_s = round(self.held.store_now() - hold.since, 1)
         _log.info("halo.back", tenant=hold.tenant, scope=hold.scope, reason=hold.reason, lasted_s=lasted_s)
+
+
+def _with_others(end: Parked, hold: Hold | None) -> Parked:
+    """What met the trouble waits with those that are spared it; what may have been applied waits for itself."""
+    if hold is None or end.reason == "ambiguous":
+        return end
+    return replace(end, reason=hold.reason, not_before=hold.probe_at, waits_for=waits_for(hold))

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
+import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from hub.bus.records import Outgoing
@@ -17,11 +18,13 @@ from hub.lease_keeper import Held
 from hub.store import catalogue, outbox, pending, targets
 from hub.store.engine import Store
 from schemas.commands import Command, UpsertClient
-from schemas.targets import TargetState
+from schemas.targets import Target, TargetState
 from services.halo_writer import ending as tell
 from services.halo_writer.ending import Ending, Stored
 from services.halo_writer.find import CATALOGUED
 from services.halo_writer.work import Work
+
+_log = structlog.get_logger(__name__)
 
 
 class Overtaken(Exception):
@@ -73,10 +76,11 @@ async def tell_again(store: Store, work: Work, stored: Stored, now: float) -> No
         await into_outbox(conn, tenant, [tell.published(stored), *tell.superseded_messages(work, now)])
 
 
-async def alarm(store: Store, message: Outgoing, tenant: str) -> None:
-    """Publish a `duplicate.suspected`, whoever holds the lease."""
+async def alarm(store: Store, target: Target, halo_ids: tuple[int, ...], why: str, now: float) -> None:
+    """Tell that Halo may hold several records of a target, whoever holds the lease."""
+    _log.error("duplicate.suspected", tenant=target.tenant, target=target.key, halo_ids=halo_ids, why=why)
     async with store.write() as conn:
-        await into_outbox(conn, tenant, [message])
+        await into_outbox(conn, target.tenant, [tell.duplicate_suspected(target, halo_ids, why, now)])
 
 
 async def into_outbox(conn: AsyncConnection, tenant: str, messages: Sequence[Outgoing]) -> None:

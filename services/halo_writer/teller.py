@@ -23,7 +23,8 @@ class Teller:
         status = "waiting" if isinstance(end, Parked) else end.status
         result = "" if isinstance(end, Parked) else end.result or ""
         self._metrics.writer_outcomes.labels(kind=target.kind, status=status, result=result).inc()
-        new = work.requests[work.counted :]
+        # What several commands shared is told with the first of them.
+        new = [request for request in work.requests[work.counted :] if request.place == 0]
         work.counted = len(work.requests)
         for request in new:
             resource = request.path.split("?")[0].strip("/").split("/")[0]

@@ -17,6 +17,7 @@ import structlog
 from halo import GateClosed, HaloClient, Reply, Resource
 from hub.store import proofs, targets
 from hub.store.errors import StoreUnavailable
+from hub.store.targets import Restored
 from schemas.control import ArrayProof
 from schemas.targets import Kind, TargetState
 from services.halo_writer.arrays import may_go_together, why_not_again
@@ -156,9 +157,9 @@ class _Place:
 class Arrays:
     """What one tenant's commands share under one lease when they go out together."""
 
-    def __init__(self, tools: Tools, generation: int) -> None:
+    def __init__(self, tools: Tools, restored: Restored | None) -> None:
         self._t = tools
-        self._generation = generation
+        self._restored = restored
         self._tenant = tools.held.tenant
         self._most = tools.rules.halo.most_together
         self.single: Poster = Single(tools.client, tools.gate)
@@ -181,7 +182,7 @@ class Arrays:
             self._most,
             now=self._t.held.store_now(),
             settle_s=self._t.timing.settle_s,
-            generation=self._generation,
+            restored=self._restored,
         )
 
     async def run(

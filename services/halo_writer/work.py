@@ -110,6 +110,8 @@ class Work:
                 outcome=str(line.outcome),
                 duration_ms=line.duration_ms,
                 status=line.status,
+                elements=line.elements,
+                place=line.place,
             )
             for line in reply.lines
         ]

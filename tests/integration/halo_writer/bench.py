@@ -105,6 +105,7 @@ class Bench:
     timing: Timing = TIMING
     fresh_s: float = 3600.0
     budget: str = "{requests: 100000, window: 10s}"
+    bulk: str = "auto"
     request_timeout_s: float = REQUEST_TIMEOUT_S
     more_rules: str = ""
     publisher: Recorder = field(default_factory=Recorder)
@@ -125,6 +126,7 @@ halo:
   client_id: {CLIENT_ID}
   client_secret: env:SANDBOX_SECRET
   budget: {self.budget}
+  bulk: {self.bulk}
 items: {{asset_group: Hardware}}
 opportunities: {{ticket_type: Opportunity}}
 quotes: {{statuses: {{sent: Sent}}}}

@@ -336,7 +336,7 @@ async def test_a_contact_that_halo_created_with_another_command_of_the_client_is
         tool.user("p-2", name="Ada Byron", email="ada@brackenridge.example"),
         tool.user("p-1", name="Kim Novak", email="kim@brackenridge.example"),
     ]
-    await bench.settle(second, *people)
+    await bench.settle(second, tool.site(), *people)
     theirs = [row for row in bench.rows("Users") if "brackenridge" in (row.get("emailaddress") or "")]
     assert sorted(row["name"] for row in theirs) == ["Ada Byron", "Kim Novak"]
     assert sorted(row["emailaddress"] for row in theirs) == [

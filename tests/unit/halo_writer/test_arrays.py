@@ -11,6 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from halo import Outcome, Reply, RequestLine
+from hub.store.targets import Restored
 from schemas.commands import Command, Field
 from schemas.control import ArrayProof
 from schemas.identity import group_hashes
@@ -25,6 +26,8 @@ from tests.unit.halo_writer.build import Tool, sealed, work_of
 
 tool = Tool()
 GENERATION = 1
+RESTORED = Restored(GENERATION, 0.0, {("hub.commands.v1", 0): 10})
+"""Every command here was on the log before the last restore: what it hasn't settled since is looked for first."""
 NOW, SETTLE_S = 5000.0, 180.0
 PROVEN = ArrayProof(kind="item", ok=True)
 ATOMIC = ArrayProof(kind="item", ok=True, atomic=True)
@@ -52,7 +55,9 @@ def groups(
     most: int = 20,
 ) -> list[list[Work]]:
     works = in_order(work_of(command) for command in commands)
-    return may_go_together(works, rows, proofs, most, now=NOW, settle_s=SETTLE_S, generation=GENERATION)
+    for work in works:
+        work.position = (0, 1)
+    return may_go_together(works, rows, proofs, most, now=NOW, settle_s=SETTLE_S, restored=RESTORED)
 
 
 def sizes(found: list[list[Work]]) -> list[int]:
@@ -211,7 +216,7 @@ def test_whatever_the_batch_its_groups_keep_the_rules() -> None:
         commands, rows, proofs = _batch(dice)
         most = dice.randint(1, 5)
         works = in_order(work_of(command) for command in commands)
-        found = may_go_together(works, rows, proofs, most, now=NOW, settle_s=SETTLE_S, generation=GENERATION)
+        found = may_go_together(works, rows, proofs, most, now=NOW, settle_s=SETTLE_S, restored=RESTORED)
         _keeps_all_in_order(works, found)
         for group in found:
             if len(group) > 1:
