@@ -204,14 +204,17 @@ quotes: {{statuses: {{sent: Sent}}}}
             await self.submit(lane, commands, timeout_s)
 
     async def deliver_at(self, position: tuple[int, int], *commands: Command) -> None:
-        """As `deliver`, of commands that lie from this partition and offset of the log on; until they have ended."""
+        """As `deliver`, of commands that lie from this partition and offset of the log on; until they have ended.
+
+        After a restore the whole budget counts as spent, so that takes a window.
+        """
         partition, offset = position
         async with self.lane() as lane:
             for number, command in enumerate(commands):
                 work = work_of(command)
                 work.position = (partition, offset + number)
                 lane.submit(work)
-            await eventually(lambda: all(self.outcomes(command) for command in commands))
+            await eventually(lambda: all(self.outcomes(command) for command in commands), timeout_s=30)
 
     async def settle(self, *commands: Command, timeout_s: float = 15.0) -> None:
         """As `deliver`, and then until nothing waits any more."""
