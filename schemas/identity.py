@@ -16,6 +16,7 @@ from schemas.targets import Target
 _NAMESPACE = uuid.UUID("5d2d7a3c-4c0e-5c8e-9f0b-2f6c1f4f7a51")
 _CANONICAL = msgspec.json.Encoder(order="deterministic")
 _TIE_BITS = 20
+_NOT_PLAIN = frozenset({dict, list, tuple, Decimal})
 
 
 def canonical(value: Any) -> bytes:
@@ -88,15 +89,25 @@ def version_of(revision: int | None, time: Utc, event_id: str) -> int:
 
 
 def _uuid5(*parts: str) -> str:
-    return str(uuid.uuid5(_NAMESPACE, "\n".join(part.replace("\n", "\\n") for part in parts)))
+    """`str(uuid.uuid5(...))`, without the objects on the way: every message has at least one."""
+    name = "\n".join([part.replace("\n", "\\n") for part in parts])
+    digest = bytearray(hashlib.sha1(_NAMESPACE.bytes + name.encode(), usedforsecurity=False).digest()[:16])
+    digest[6] = digest[6] & 0x0F | 0x50
+    digest[8] = digest[8] & 0x3F | 0x80
+    text = digest.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def _plain(value: Any) -> Any:
-    """1.50 and 1.5 are one amount; written out plainly so that they are one text too."""
-    if isinstance(value, Decimal):
+    """1.50 and 1.5 are one amount; written out plainly so that they are one text too. `value` is ours to change."""
+    kind = type(value)
+    if kind is dict:
+        for key, item in value.items():
+            if type(item) in _NOT_PLAIN:
+                value[key] = _plain(item)
+        return value
+    if kind is list or kind is tuple:
+        return [_plain(item) if type(item) in _NOT_PLAIN else item for item in value]
+    if kind is Decimal:
         return format(value.normalize() + 0, "f")
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
     return value

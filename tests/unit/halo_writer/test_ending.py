@@ -16,7 +16,7 @@ from schemas.targets import Intent, TargetState
 from schemas.topics import DEAD_LETTERS, OUTCOMES, TARGETS
 from services.halo_writer import ending as tell
 from services.halo_writer.ending import Ending
-from tests.unit.halo_writer.build import Tool, changed, work_of
+from tests.unit.halo_writer.build import Tool, always, changed, work_of
 
 NOW = 1_800_000_000.0
 COMMAND = Tool().quote(seq=(3, 1))
@@ -154,3 +154,12 @@ def test_a_dead_letter_holds_the_command_byte_for_byte_and_what_to_do() -> None:
     assert letter.basis == COMMAND.basis
     headers = tuple((name, base64.b64decode(value or "")) for name, value in letter.headers)
     assert from_headers(headers) == work.envelope
+
+
+def test_a_state_that_has_settled_before_keeps_its_groups_and_another_brings_its_own() -> None:
+    settled = after(ROW, CREATED)
+    again = changed(COMMAND, seq=(4, 1))
+    other = changed(COMMAND, seq=(4, 1), title=always("Another title"))
+
+    assert after(settled, CREATED, again).groups == settled.groups == group_hashes(COMMAND)
+    assert after(settled, CREATED, other).groups == group_hashes(other) != settled.groups
