@@ -84,8 +84,9 @@ async def check_start(settings: BusSettings, topics: Sequence[str], store: Posit
             one.
         StoreWentBack: a partition's committed offset is above the stored position.
     """
-    stored = await stored_positions(settings.group, topics, store)
+    # In this order: other members save before they commit, so what they do meanwhile never looks like a lag.
     committed, end = await committed_and_end(settings, topics)
+    stored = await stored_positions(settings.group, topics, store)
     found = mismatches(stored, committed, end, distance=settings.position_distance)
     lagging = lags(stored, committed)
     if not found and not lagging:

@@ -12,7 +12,7 @@ import structlog
 
 from hub.bus.delivery import Delivery
 from hub.bus.records import Record
-from hub.store import catalogue, proofs, rule_sets
+from hub.store import catalogue, holds, proofs, rule_sets
 from hub.store.catalogue import HaloEvent
 from hub.store.engine import Store
 from hub.store.errors import StoreUnavailable
@@ -71,6 +71,8 @@ class Feeds:
                 async with self._store.write() as conn:
                     await proofs.put(conn, envelope.tenant, data.instance, data.proofs, time)
                     await proofs.put_arrays(conn, envelope.tenant, data.instance, data.arrays, time)
+                    if data.ok:
+                        await holds.probe_now(conn, envelope.tenant)
             elif isinstance(data, SettingsChanged):
                 revision = RuleSetRow(
                     tenant=envelope.tenant,

@@ -9,7 +9,7 @@ from aiokafka.errors import CommitFailedError
 
 from hub.bus.consumer import Consumer, Handler
 from hub.bus.errors import BusError, GroupInUse, StartPositionMismatch, StoreWentBack
-from hub.bus.positions import PositionStore
+from hub.bus.positions import PositionStore, check_start
 from hub.bus.records import Partition
 from hub.bus.rewind import Move, check_unused, planned, rewind
 from hub.bus.settings import BusSettings
@@ -187,6 +187,42 @@ async def test_a_store_that_goes_back_under_a_running_member_stops_it(bootstrap:
     assert "hub store restored" in str(failures[0])
     assert await committed(settings, topic) == 2
     assert await store.load(settings.group) == {(topic, 0): 1}
+
+
+class WhileOthersWork(MemoryPositions):
+    """Another member of the group goes on while this one looks where it stands: it saves, then it commits."""
+
+    def __init__(self, settings: BusSettings, topic: str) -> None:
+        super().__init__()
+        self.settings, self.topic, self.offset = settings, topic, 0
+
+    async def load(self, group: str) -> Mapping[tuple[str, int], int]:
+        seen = await super().load(group)
+        self.offset += 1
+        await self.save(group, {(self.topic, 0): self.offset})
+        await commit_at(self.settings, self.topic, self.offset)
+        return seen
+
+
+async def test_a_member_that_starts_beside_one_that_works_takes_its_progress_for_no_loss(
+    bootstrap: str,
+) -> None:
+    topic, settings = await make_topic(bootstrap), bus_settings(bootstrap)
+    await send(bootstrap, topic, [b"%d" % number for number in range(5)])
+    store = WhileOthersWork(settings, topic)
+    for _ in range(3):
+        await check_start(settings, [topic], store)
+    assert store.offset == 3
+
+
+async def commit_at(settings: BusSettings, topic: str, offset: int) -> None:
+    client = AIOKafkaConsumer(
+        bootstrap_servers=settings.bootstrap_servers, group_id=settings.group, enable_auto_commit=False
+    )
+    await client.start()
+    client.assign([TopicPartition(topic, 0)])
+    await client.commit({TopicPartition(topic, 0): offset})
+    await client.stop()
 
 
 async def test_a_group_is_taken_back_to_where_the_store_says_it_was(bootstrap: str) -> None:

@@ -13,7 +13,8 @@ from structlog.testing import capture_logs
 from hub.bus.delivery import Delivery, Intake
 from hub.bus.prefix import PartitionPrefix
 from hub.bus.records import Partition, Record
-from hub.store import Store, StoreUnavailable, proofs
+from hub.store import Store, StoreUnavailable, holds, proofs
+from hub.store.holds import HALO, Hold
 from schemas.control import ConnectionTested, Proof
 from schemas.envelope import Envelope, headers_of
 from schemas.registry import encode
@@ -84,3 +85,14 @@ async def test_a_batch_whose_partitions_went_to_another_is_left_to_it(
     away(store, monkeypatch, 10**6, lambda: setattr(intake, "active", False))
     await Feeds(store).take([delivery])
     assert intake.prefix.unsettled == 1
+
+
+async def test_a_test_that_went_well_has_what_was_refused_tried_at_once(store: Store) -> None:
+    refused = Hold(tenant="acme", scope=HALO, reason="unauthorised", since=0.0, probe_at=1e12, tries=9)
+    async with store.write() as conn:
+        await holds.put(conn, refused)
+    delivery, _ = handed_out()
+    await Feeds(store).take([delivery])
+    async with store.read() as conn:
+        (hold,) = await holds.of_tenant(conn, "acme")
+    assert (hold.probe_at, hold.tries) == (0.0, 0)
