@@ -296,8 +296,9 @@ class Execution:
         try:
             return await self._applied_as("created" if created else "updated", halo_id, self._answered_hash())
         except Overtaken:
-            if created:
-                await self._alarm((halo_id,), "a create was answered after another owner had taken over")
+            # What the new owner has written may be there twice, or be overwritten with an older state.
+            what = "a create" if created else "an update"
+            await self._alarm((halo_id,), f"{what} was answered after another owner had taken over")
             raise
 
     async def _details(self, halo_id: int) -> Row:

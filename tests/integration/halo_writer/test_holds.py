@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Literal
 
@@ -9,9 +10,12 @@ import msgspec
 import pytest
 import structlog
 
-from hub.store import holds, targets
+from hub.lease_keeper import LeaseKeeper
+from hub.store import holds, leases, targets
 from hub.store.holds import HALO, WINDOW, Hold
 from schemas.commands import Command
+from schemas.outcomes import DuplicateSuspected
+from schemas.topics import OUTCOMES
 from tests.integration.halo_writer.bench import TIMING, Bench, MakeBench
 from tests.support.eventually import eventually
 from tests.unit.halo_writer.build import TENANT, always, changed, work_of
@@ -247,6 +251,32 @@ async def test_after_a_restore_what_was_on_the_log_before_it_is_looked_for_and_n
     ]
     looks = bench.requests("GET", "^/ExternalLink$")
     assert len(looks) == 1, "what came after the restore is created without a look"
+
+
+async def test_an_update_whose_answer_comes_after_a_takeover_raises_the_alarm(bench: Bench) -> None:
+    """The successor may have written a newer state before it: someone must look."""
+    client = customer(bench, "org-1", "Old")
+    await bench.settle(client)
+    halo_id = bench.outcome(client).halo_id
+    bench.sandbox.arm("slow", path="^/Client$", method="POST", delay_s=0.6)
+    async with bench.lane(owner="first") as lane:
+        lane.submit(work_of(customer(bench, "org-1", "New", 2)))
+        await eventually(lambda: bench.posts("Client")[1:])
+        async with bench.store.write() as conn:
+            held_by_first = await leases.peek(conn, TENANT, "write")
+            assert held_by_first is not None
+            await leases.release(conn, TENANT, "write", "first", held_by_first.epoch)
+        second = await LeaseKeeper(bench.store, owner="second", ttl_s=30.0).take(TENANT, "write")
+        assert second is not None
+        await asyncio.sleep(1.0)
+        async with bench.store.write() as conn:
+            await leases.release(conn, TENANT, "write", "second", second.epoch)
+        await eventually(lambda: alarms(bench))
+    assert [alarm.halo_ids for alarm in alarms(bench)] == [(halo_id,)]
+
+
+def alarms(bench: Bench) -> list[DuplicateSuspected]:
+    return [data for _, data in bench.messages(OUTCOMES) if isinstance(data, DuplicateSuspected)]
 
 
 def _redriven(command: Command) -> Command:
