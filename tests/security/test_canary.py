@@ -7,7 +7,6 @@ what commands print, and command lines.
 from __future__ import annotations
 
 import asyncio
-import base64
 import hashlib
 import json
 import time
@@ -16,9 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit, urlunsplit
 
-import asyncpg  # type: ignore[import-untyped]
 import httpx
-import msgspec
 import pytest
 import structlog
 
@@ -33,6 +30,7 @@ from tests.faults.conftest import prove, quotes_titled
 from tests.sandbox.server import CLIENT_ID
 from tests.security.canaries import Aviary, Canary
 from tests.security.mirror import Echo, Mirror, running_mirror
+from tests.security.outputs import command_lines, pages, tables, topics
 from tests.security.test_disguises import FORMS
 from tests.support.hub import DEFAULT_RULES, Hub, eventually, quote_event, running_hub
 from tests.support.kafka import KafkaServer
@@ -287,62 +285,6 @@ def _ask(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
 # Where it is looked for -----------------------------------------------------------------------------------------
 
 
-def _command_lines() -> bytes:
-    lines = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            lines.append(path.read_bytes())
-        except OSError:
-            continue
-    return b"\n".join(lines)
-
-
-def _topics(hub: Hub) -> Iterator[tuple[str, bytes]]:
-    async def read(topic: str) -> list[Any]:
-        return [record async for record in read_range(hub.bootstrap, topic)]
-
-    for topic in TOPICS:
-        for record in asyncio.run(read(topic.name)):
-            headers = b"\n".join(name.encode() + b": " + (value or b"") for name, value in record.headers)
-            yield (
-                f"{topic.name} {record.offset}",
-                b"\n".join([record.key or b"", headers, record.value or b""]),
-            )
-            if topic.name == DEAD_LETTERS:
-                yield f"{topic.name} {record.offset}, decoded", _decoded(record.value or b"{}")
-
-
-def _decoded(value: bytes) -> bytes:
-    letter = msgspec.json.decode(value)
-    kept = [letter.get("key"), letter.get("value"), *(told for _, told in letter.get("headers", ()))]
-    return b"\n".join(base64.b64decode(one) for one in kept if one)
-
-
-async def _tables(url: str) -> dict[str, bytes]:
-    connection = await asyncpg.connect(url.replace("+asyncpg", ""))
-    try:
-        names = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
-        dumped = {}
-        for (name,) in names:
-            rows = await connection.fetch(f'SELECT * FROM "{name}"')
-            values = [value for row in rows for value in row.values()]
-            dumped[name] = b"\n".join(
-                value if isinstance(value, bytes) else str(value).encode() for value in values
-            )
-        return dumped
-    finally:
-        await connection.close()
-
-
-def _pages(hub: Hub) -> Iterator[tuple[str, bytes]]:
-    for name in ("ingest", "mapper", "writer"):
-        for page in ("health/live", "health/ready", "metrics"):
-            address = f"http://127.0.0.1:{hub.processes[name].health_port}/{page}"
-            yield f"{page} of {name}", httpx.get(address, trust_env=False).content
-    for page in ("openapi.json", "nowhere"):
-        yield page, httpx.get(f"http://127.0.0.1:{hub.http_port}/{page}", trust_env=False).content
-
-
 @pytest.fixture
 def command_line(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """This process as `hub` sees it: its variables, its log, which is one more place to look at."""
@@ -359,16 +301,16 @@ def command_line(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 @pytest.mark.usefixtures("command_line")
 def test_no_secret_is_found_anywhere(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     hub = place.hub
-    lines = [_command_lines()]
+    lines = [command_lines()]
     for happening in (_write_quotes, _knock_at_the_door, _spoil_files, _crash):
         happening(place)
-        lines.append(_command_lines())
+        lines.append(command_lines())
     _ask(place, capsys)
-    lines.append(_command_lines())
+    lines.append(command_lines())
     searched: dict[str, bytes] = {f"command lines {n}": found for n, found in enumerate(lines)}
-    searched |= dict(_pages(hub))
-    searched |= {f"table {name}": rows for name, rows in asyncio.run(_tables(hub.store_url)).items()}
-    searched |= dict(_topics(hub))
+    searched |= dict(pages(hub))
+    searched |= {f"table {name}": rows for name, rows in asyncio.run(tables(hub.store_url)).items()}
+    searched |= dict(topics(hub))
     for process in hub.processes.values():
         process.kill()
     logs = {path.name: path.read_bytes() for path in hub.directory.glob("*.log")}

@@ -3,47 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
-import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import msgspec
 import pytest
 import typer
 
 from cli import context
 from cli.main import app, run
 from hub.bus.records import Outgoing, Record
-from hub.store import pending, rule_sets
-from hub.store.engine import Store
-from hub.store.pending import Pending
-from hub.store.rule_sets import RuleSetRow
 from hub.telemetry.health import Health
 from hub.telemetry.health import make_app as make_health_app
 from hub.telemetry.metrics import Metrics
 from schemas.envelope import from_headers
-from schemas.topics import COMMANDS, CONTROL, DEAD_LETTERS, QUOTES
+from schemas.topics import CONTROL, DEAD_LETTERS, QUOTES
 from services.ingest.http import make_app as make_door_app
-from tests.unit.cli.test_events import made
-from tests.unit.cli.topics import Topics, a_whole_story, event, letter_of_event
-
-OURS, THEIRS = "acme", "tailspin"
-MARK = "THEIR-SECRET"
-LETTERS = {OURS: "aaaa0000-0000-5000-8000-000000000000", THEIRS: "aaaa1111-0000-5000-8000-000000000000"}
-# What a tenant's ids may be: nothing in them leads to the other tenant.
-ODD_IDS = (
-    f"{THEIRS}/quote/Q-1",
-    f"../{THEIRS}/quote/Q-1",
-    f"..%2F{THEIRS}%2Fquote%2FQ-1",
-    "Q-1/",
-    "%2F",
-    "q-1",
-    "Ԛ-1",
+from tests.security.two_tenants import (
+    LETTERS,
+    MARK,
+    ODD_IDS,
+    OURS,
+    TENANT_FILE,
+    THEIRS,
+    fill,
+    log_of_two,
 )
+from tests.unit.cli.test_events import made
+from tests.unit.cli.topics import Topics
+
 SHOWS, CHANGES, CONTRACT, PLATFORM = "shows", "changes", "contract", "platform"
 COMMAND_KINDS = {
     "audit show": SHOWS,
@@ -81,94 +71,17 @@ class Ran(NamedTuple):
 Hub = Callable[..., Ran]
 
 
-def _theirs(raw: bytes, ids: dict[bytes, bytes]) -> bytes:
-    """The same record of the other tenant: its ids at the source and in Halo are the same, its words its own."""
-    for ours, theirs in ids.items():
-        raw = raw.replace(ours, theirs)
-    raw = raw.replace(OURS.encode(), THEIRS.encode())
-    return raw.replace(b"Bright Dental", MARK.encode()).replace(b"Halo said no", MARK.encode())
-
-
-def _retold(record: Record, ids: dict[bytes, bytes]) -> Outgoing:
-    value = record.value or b""
-    if record.topic == DEAD_LETTERS:
-        letter = json.loads(value)
-        letter["key"], letter["value"] = (_in_base64(letter[name], ids) for name in ("key", "value"))
-        letter["headers"] = [[name, _in_base64(told, ids)] for name, told in letter["headers"]]
-        value = json.dumps(letter).encode()
-    headers = tuple((name, _theirs(told or b"", ids)) for name, told in record.headers)
-    return Outgoing(record.topic, _theirs(record.key or b"", ids), _theirs(value, ids), headers)
-
-
-def _in_base64(text: str, ids: dict[bytes, bytes]) -> str:
-    return base64.b64encode(_theirs(base64.b64decode(text), ids)).decode()
-
-
 @pytest.fixture
 def log() -> Topics:
-    """The story of one quote of each tenant; but for the ids that the hub makes, all ids are the same."""
-    topics = a_whole_story()
-    for record in topics.records[DEAD_LETTERS]:
-        replaced = [
-            (name, LETTERS[OURS].encode() if name == "ce_id" else told) for name, told in record.headers
-        ]
-        topics.records[DEAD_LETTERS] = [msgspec.structs.replace(record, headers=tuple(replaced))]
-    hubs = [from_headers(record.headers).id for record in topics.records[COMMANDS]]
-    ids = {one.encode(): str(uuid.uuid5(uuid.NAMESPACE_URL, one)).encode() for one in hubs}
-    ids[LETTERS[OURS].encode()] = LETTERS[THEIRS].encode()
-    for records in list(topics.records.values()):
-        for record in list(records):
-            topics.add(_retold(record, ids))
-    for number, odd in enumerate(ODD_IDS):
-        topics.add(event(f"odd-{number}", odd))
-    topics.add(_retold(topics.add(event("odd", f"{OURS}/quote/Q-1")), {}))
-    # Set aside by the mapper, for an event whose id is that of one of ours.
-    topics.add(_retold(Topics().add(_letter_of_event("e-1")), {}))
-    return topics
-
-
-def _letter_of_event(event_id: str) -> Outgoing:
-    letter = letter_of_event("aaaa2222-0000-5000-8000-000000000000", event(event_id, "Q-9"))
-    value = (
-        (letter.value or b"").replace(b"e-bad", event_id.encode()).replace(b"data: is wrong", MARK.encode())
-    )
-    return msgspec.structs.replace(letter, value=value)
+    return log_of_two()
 
 
 @pytest.fixture(scope="module")
 def store_url(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A store with a row of each tenant, which no command changes."""
     url = f"sqlite+aiosqlite:///{tmp_path_factory.mktemp('store') / 'hub.db'}"
-    asyncio.run(_fill(url))
+    asyncio.run(fill(url))
     return url
-
-
-async def _fill(url: str) -> None:
-    store = await Store.open(url)
-    await store.migrate()
-    now = await store.now()
-    async with store.write() as conn:
-        for tenant, word in ((OURS, "ours"), (THEIRS, MARK)):
-            text = json.dumps({"tenant": tenant, "halo": {"client_id": word}})
-            await rule_sets.put(
-                conn, RuleSetRow(tenant=tenant, sequence=1, hash=word, text=text, accepted_at=now)
-            )
-            row = Pending(
-                tenant=tenant,
-                stage="writer",
-                target_key="quoter/quote/Q-1",
-                message_id=f"command-of-{word}",
-                message_type="upsert_quote.v1",
-                headers=b"{}",
-                value=b"{}",
-                reason="decision",
-                not_before=now,
-                since=now,
-                phase=5,
-                note=word,
-            )
-            await pending.put(conn, row)
-    await store.close()
 
 
 @pytest.fixture
@@ -332,7 +245,7 @@ WRONG_NAMES = (
 
 @pytest.mark.parametrize("name", WRONG_NAMES)
 def test_what_only_looks_like_a_tenants_name_finds_nothing(name: str, hub: Hub) -> None:
-    assert json.loads(hub("backlog", "--tenant", name, "--json").out) == []
+    assert json.loads(hub("backlog", "--tenant", name, "--json").out) == {"tenants": [], "rows": []}
     assert json.loads(hub("dlq", "list", "--tenant", name, "--json").out) == []
     assert hub("tenant", "show", name).code == 2
     assert hub("tenant", "check", name).code == 2
@@ -397,7 +310,7 @@ def test_another_tenants_letter_is_not_shown_when_a_tenant_is_named(hub: Hub) ->
 
 def test_a_tenants_file_that_is_another_tenants_is_not_taken_for_it(hub: Hub, tmp_path: Path) -> None:
     """Else the other Halo would be written to, and the result go on the log as the other tenant's."""
-    text = f"tenant: {THEIRS}\nhalo: {{url: https://halo.example, client_id: {MARK}, client_secret: env:S}}\n"
+    text = TENANT_FILE.format(tenant=THEIRS, client_id=MARK)
     (tmp_path / "tenants" / f"{OURS}.yaml").write_text(text)
     ran = hub("tenant", "check", OURS, "--write-proof")
     assert (ran.code, ran.published) == (2, ())
@@ -408,7 +321,7 @@ def test_a_tenants_file_that_is_another_tenants_is_not_taken_for_it(hub: Hub, tm
 def test_rules_are_tried_with_their_own_tenants_events_alone(
     hub: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    text = f"tenant: {THEIRS}\nhalo: {{url: https://halo.example, client_id: {MARK}, client_secret: env:S}}\n"
+    text = TENANT_FILE.format(tenant=THEIRS, client_id=MARK)
     (tmp_path / "theirs.yaml").write_text(text)
     told = made("quote.published.v1", capsys)
     assert told["tenant"] == OURS
