@@ -36,7 +36,7 @@ from tests.support.hub import DEFAULT_RULES, Hub, eventually, quote_event, runni
 from tests.support.kafka import KafkaServer
 from tests.support.postgres import PostgresServer
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 SECRET = Canary("a tenant's client secret", 'Kan"{}/+ =&<é\\')
 WRONG = Canary("a client secret that Halo refuses", "wr'{}&%")
