@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import httpx
 import structlog
 
-from halo import GateClosed, HaloError, Outcome, ReadFailed
+from halo import GateClosed, HaloClient, HaloError, Login, Outcome, ReadFailed
 from hub.bus.errors import BusError
 from hub.lease_keeper import Held, LeaseKeeper
 from hub.store import catalogue as stored
@@ -25,7 +25,15 @@ from hub.tenants.secrets import SecretUnavailable
 from hub.tenants.shares import READ_SHARE
 from hub.throttle import SharedBlock
 from schemas.control import CatalogueKind
-from services.ingest.catalogue import KINDS, RECORD_KINDS, HaloLog, LookupMissing, Reader, ReadUnstable
+from services.ingest.catalogue import (
+    KINDS,
+    RECORD_KINDS,
+    CodeList,
+    HaloLog,
+    LookupMissing,
+    Reader,
+    ReadUnstable,
+)
 from services.ingest.connection import client_of
 from services.ingest.gate import ShareGate, budget_of
 from services.ingest.halo_rows import RowUnreadable
@@ -39,8 +47,10 @@ _LONGEST_SLEEP_S = 300.0
 _KIND_AGAIN_S = 900.0
 _FIRST_DELAY_S = 2.0
 _LONGEST_DELAY_S = 600.0
-# What Halo answers to one kind and would not answer to another: the login is good, this right is missing.
-_OF_ONE_KIND = (Outcome.DENIED, Outcome.REJECTED)
+_FIX = (
+    "give the application this right: Configuration > Integrations > HaloPSA API > Applications > (application) > "
+    "Permissions; the list is read again by itself, at once after `hub tenant check --refresh`"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +97,7 @@ class Reading:
         self._turns = asyncio.Semaphore(at_once)
         self._random = random_
         self._stopped = False
+        self._denied: set[tuple[str, CatalogueKind]] = set()
         self._lanes: dict[str, _Lane] = {}
         self._requests: dict[str, dict[CatalogueKind, float]] = {}
 
@@ -196,24 +207,46 @@ class Reading:
                 client, self._log, tenant=rules.tenant, instance=rules.instance, now=held.store_now
             )
             for kind in schedule.due(held.store_now()):
-                await self._read_kind(reader, rules.tenant, kind, held, schedule)
+                await self._read_kind(client, reader, rules.tenant, kind, held, schedule)
         finally:
             await gate.tell_others()
             await self._keeper.release(held, gate.spend())
 
     async def _read_kind(
-        self, reader: Reader, tenant: str, kind: CatalogueKind, held: Held, schedule: Schedule
+        self,
+        client: HaloClient,
+        reader: Reader,
+        tenant: str,
+        kind: CatalogueKind,
+        held: Held,
+        schedule: Schedule,
     ) -> None:
         started_at = held.store_now()
         try:
             await reader.read(kind, uuid.uuid4().hex)
         except (LookupMissing, RowUnreadable, ReadUnstable, ReadFailed) as error:
-            if isinstance(error, ReadFailed) and error.reply.outcome not in _OF_ONE_KIND:
+            denied = isinstance(error, ReadFailed) and await _is_denied(client, error)
+            if isinstance(error, ReadFailed) and not denied and error.reply.outcome is not Outcome.REJECTED:
                 raise
             schedule.failed(kind, held.store_now() + _KIND_AGAIN_S * (0.5 + 0.5 * self._random()))
-            _log.warning("halo.kind_unreadable", tenant=tenant, kind=kind, problem=str(error))
+            if denied:
+                self._tell_denied(tenant, kind, str(error))
+            else:
+                _log.warning("halo.kind_unreadable", tenant=tenant, kind=kind, problem=str(error))
         else:
             schedule.done(kind, started_at)
+            if (tenant, kind) in self._denied:
+                self._denied.discard((tenant, kind))
+                _log.info("halo.back", tenant=tenant, scope=kind, reason="denied")
+
+    def _tell_denied(self, tenant: str, kind: CatalogueKind, problem: str) -> None:
+        """One error when it begins; the tries after it say nothing new."""
+        if (tenant, kind) in self._denied:
+            return
+        self._denied.add((tenant, kind))
+        how = KINDS[kind]
+        scope = None if isinstance(how, CodeList) else how.resource.read_scope
+        _log.error("halo.denied", tenant=tenant, kind=kind, scope=scope, problem=problem, fix=_FIX)
 
     async def _schedule(self, tenant: str, instance: str, now: float) -> Schedule:
         """What another process, or this one before a restart, has just read is not read again."""
@@ -225,3 +258,14 @@ class Reading:
             if kind.fresh_since is not None and now - kind.fresh_since <= self._timing.fresh_enough_s
         }
         return Schedule(tenant, self._timing.every_s(), fresh)
+
+
+async def _is_denied(client: HaloClient, error: ReadFailed) -> bool:
+    """Whether it is this list's right that is missing: Halo answers 401 to that too, and to a lost login."""
+    match error.reply.outcome:
+        case Outcome.DENIED:
+            return True
+        case Outcome.UNAUTHORISED if error.reply.status is not None:
+            return (await client.probe()).login is Login.GOOD
+        case _:
+            return False

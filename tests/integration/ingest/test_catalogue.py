@@ -19,12 +19,12 @@ import pytest
 from hub.bus.connect import bus_settings
 from hub.bus.producer import Publisher
 from hub.bus.reader import read_range
-from hub.bus.records import Record
+from hub.bus.records import Outgoing, Record
 from hub.bus.topics import create_topics
 from hub.settings import Settings
 from hub.tenants.load import accept
 from hub.tenants.publisher import message
-from schemas.control import SyncRequested
+from schemas.control import CatalogueKind, SyncRequested
 from schemas.envelope import Envelope, from_headers
 from schemas.registry import decode, encode
 from schemas.topics import HALO, TOPICS
@@ -294,3 +294,53 @@ def test_a_start_with_unusable_producers_says_so(kafka: KafkaServer, tmp_path: P
     log = service.log.read_text()
     assert "none.yaml" in log.splitlines()[-1]
     assert "Traceback" not in log
+
+
+@pytest.mark.feature("perm.denied", part="ingest")
+@pytest.mark.parametrize("status", [403, 401])
+async def test_a_missing_right_stops_its_list_with_one_error_and_the_others_are_read(
+    status: int,
+    kafka: KafkaServer,
+    publisher: Publisher,
+    ingest: Callable[..., Ingest],
+    sandbox_process: SandboxProcess,
+) -> None:
+    tenant = name()
+    with Sandbox(sandbox_process.url, tenant) as sandbox:
+        sandbox.configure()
+        sandbox.deny({"resource": "Item", "method": "GET", "status": status})
+        await configure(publisher, tenant_file(tenant, sandbox))
+        service = ingest()
+
+        async def read(*kinds: str) -> bool:
+            return completed(await seen(kafka, tenant)).keys() >= set(kinds)
+
+        await eventually(lambda: read(*CODE_LISTS, "client", "user"), timeout_s=40)
+        await eventually(lambda: errors(service.log), timeout_s=20)
+        tried = len(sandbox.requests(method="GET", path="^/Item$"))
+        await publisher.publish([sync_of(tenant, "item")])
+        await eventually(lambda: len(sandbox.requests(method="GET", path="^/Item$")) > tried, timeout_s=20)
+        (error,) = errors(service.log)
+        assert (error["event"], error["kind"], error["scope"]) == ("halo.denied", "item", "read:items")
+        assert "Permissions" in error["fix"]
+        sandbox.deny()
+        await publisher.publish([sync_of(tenant, "item")])
+        await eventually(lambda: read("item"), timeout_s=20)
+        assert len(errors(service.log)) == 1, "the try that failed again said nothing new"
+
+
+def sync_of(tenant: str, kind: CatalogueKind) -> Outgoing:
+    asked = Envelope(
+        id=uuid.uuid4().hex,
+        source="/hub/cli",
+        type="sync.requested.v1",
+        subject=tenant,
+        time=dt.datetime.now(dt.UTC),
+        tenant=tenant,
+    )
+    return record_of(asked, encode(SyncRequested(by="test", kinds=(kind,))))
+
+
+def errors(log: Path) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+    return [line for line in lines if line["level"] == "error"]
