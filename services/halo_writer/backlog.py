@@ -99,7 +99,8 @@ class Backlog:
             not_before=0.0 if _at_once(best, work) else parked.not_before,
             waits_for=parked.waits_for,
             note=parked.note,
-            tried=True,
+            # A request that Halo's limit refused says nothing about the command.
+            tried=parked.trouble != "limited",
         )
         messages = []
         if asks and parked.question is not None:

@@ -212,7 +212,7 @@ class Runner:
         opened = self._standing.denied(kind, work.target_key, self.held.store_now(), note)
         if opened is not None:
             return await self._begun(opened)
-        if work.attempts == 0:
+        if work.row is None or work.row.reason != "denied":
             _log.error(
                 "halo.denied",
                 tenant=self.held.tenant,
