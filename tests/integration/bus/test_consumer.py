@@ -59,7 +59,6 @@ async def test_a_header_name_that_is_not_utf8_is_salvaged_in_order(bootstrap: st
     assert names == [(b"\xff\xfe", b"odd"), (b"fine", b"1")]
 
 
-@pytest.mark.fault("F12")
 async def test_a_header_name_that_is_not_utf8_costs_no_record_of_other_partitions(bootstrap: str) -> None:
     """aiokafka takes several partitions' records off its buffers in one call, and raises for one of them."""
     topic, settings = await make_topic(bootstrap, 6), bus_settings(bootstrap)

@@ -89,7 +89,6 @@ async def test_a_range_reads_a_header_name_that_is_not_utf8(bootstrap: str) -> N
     assert records[1].headers[0] == ("\udcff\udcfe", b"odd")
 
 
-@pytest.mark.fault("F12")
 async def test_a_header_name_that_is_not_utf8_costs_a_range_no_record_of_other_partitions(
     bootstrap: str,
 ) -> None:
