@@ -1,0 +1,339 @@
+"""A Halo that is down, slow, hanging, or has stopped to let us in: its tenant's work waits, visibly, and goes on by
+itself; no other tenant notices.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.faults.conftest import all_commands_ended, quotes_titled, warm_hub
+from tests.faults.on_the_log import letters, outcomes
+from tests.faults.tenants import (
+    PATIENCE_S,
+    backlog,
+    each_once,
+    errors,
+    partition,
+    posts,
+    publish_quotes,
+    summary,
+)
+from tests.support.hub import Hub, eventually
+from tests.support.postgres import PostgresServer
+
+pytestmark = pytest.mark.timeout(240)
+_FAST = "fast"
+_SLOW = next(name for n in itertools.count() if partition(name := f"slow-{n}") == partition(_FAST))
+_TENANTS = ("dropped", "paged", "revoked", "refused", "rotated", "denied", "strict", _SLOW, _FAST)
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) -> Iterator[Hub]:
+    with warm_hub(tmp_path_factory.mktemp("hub"), postgres, *_TENANTS) as running:
+        running.environment["ROTATED_SECRET"] = _NEW_SECRET
+        running.start("writer")
+        running.wait_ready("writer")
+        yield running
+
+
+_NEW_SECRET = "a-secret-after-rotation"
+
+
+@pytest.fixture(autouse=True)
+def no_faults_left(hub: Hub) -> Iterator[None]:
+    yield
+    hub.sandbox.disarm()
+    hub.halo("denied").deny()
+
+
+def names(prefix: str, count: int) -> list[str]:
+    return [f"{prefix}-{number}" for number in range(count)]
+
+
+def reasons(hub: Hub, tenant: str) -> dict[str, int]:
+    """How many rows of the tenant's backlog wait for which reason."""
+    found: dict[str, int] = {}
+    for row in backlog(hub, tenant):
+        found[row["reason"]] = found.get(row["reason"], 0) + 1
+    return found
+
+
+def others_are_served(hub: Hub, prefix: str) -> None:
+    """Another tenant's quotes, published now, come through."""
+    quotes = publish_quotes(hub, _FAST, names(prefix, 3))
+    each_once(hub, _FAST, quotes)
+
+
+# Down -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.fault("F18")
+@pytest.mark.parametrize(("tenant", "status"), [("dropped", None), ("paged", 503)])
+def test_a_halo_that_is_down_is_a_backlog_of_its_tenant_that_drains_by_itself(
+    hub: Hub, tenant: str, status: int | None
+) -> None:
+    assignments = len(_assignments(hub))
+    fault = hub.halo(tenant).down(status)
+    quotes = publish_quotes(hub, tenant, names("down", 8))
+    eventually(lambda: sum(reasons(hub, tenant).values()) == 2 * len(quotes), PATIENCE_S, what="a backlog")
+    others_are_served(hub, f"beside-{tenant}")
+    eventually(lambda: all_commands_ended(hub), PATIENCE_S, what="every offset committed")
+    rows = backlog(hub, tenant)
+    assert {row["reason"] for row in rows} <= {"unreachable", "ambiguous"}
+    assert len([row for row in rows if row["reason"] == "ambiguous"]) <= 1, "one command found it out"
+    told = summary(hub, tenant)
+    assert told["waiting"] == 2 * len(quotes)
+    assert told["oldest_s"] > 0
+    assert told["drain_s"] > 0
+    assert [hold["reason"] for hold in told["holds"]] == ["unreachable"]
+    # One probe at a time, later and later: 0.05, 0.1, 0.2 s and so on, at this scale.
+    met = sum(hub.halo(tenant).met(fault).values())
+    assert 1 <= met <= 20, "more requests than one probe at a time"
+    assert quotes_titled(hub, *(f"Quote {quote}" for quote in quotes), tenant=tenant) == []
+    hub.sandbox.disarm(fault)
+    each_once(hub, tenant, quotes)
+    assert letters(hub, tenant=tenant) == []
+    assert len(_assignments(hub)) == assignments, "the writer left its group meanwhile"
+
+
+def _assignments(hub: Hub) -> list[dict[str, Any]]:
+    lines = hub.processes["writer"].lines()
+    return [line for line in lines if line["event"] == "bus.assigned" and line["group"] == "hub-writer"]
+
+
+# Not let in -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.feature("gotcha.client_id", part="writer")
+@pytest.mark.fault("F19")
+@pytest.mark.parametrize("tenant", ["revoked", "refused"])
+def test_a_lost_login_halts_its_tenant_is_told_once_and_resumes_by_itself(hub: Hub, tenant: str) -> None:
+    halo = hub.halo(tenant)
+    halo.login(tenant)  # type: ignore[arg-type]
+    began = hub.sandbox.last_request()
+    quotes = publish_quotes(hub, tenant, names("halted", 6))
+    eventually(lambda: reasons(hub, tenant) == {"unauthorised": 2 * len(quotes)}, PATIENCE_S, what="a halt")
+    more = publish_quotes(hub, tenant, names("halted-more", 3))
+    others_are_served(hub, f"beside-{tenant}")
+    everything = 2 * (len(quotes) + len(more))
+    eventually(
+        lambda: reasons(hub, tenant) == {"unauthorised": everything}, PATIENCE_S, what="all of it waits"
+    )
+    (line,) = errors(hub.processes["writer"], tenant)
+    assert line["event"] == "halo.login_lost"
+    hint = f"{line['fix']} {line['halo_says']}"
+    assert "client_id" in hint
+    assert "application in Halo" in hint
+    if tenant == "revoked":
+        assert "Halo can change the client id unexpectedly" in hint
+    assert len(posts(hub, tenant, since=began)) <= 2, "one command found it out"
+    assert hub.answers("writer", "ready")
+    assert letters(hub, tenant=tenant) == []
+    halo.login("good")
+    each_once(hub, tenant, [*quotes, *more])
+    assert len(errors(hub.processes["writer"], tenant)) == 1, "one line for the whole halt"
+
+
+@pytest.mark.feature("gotcha.client_id", part="writer")
+@pytest.mark.fault("F19")
+def test_a_corrected_tenant_file_ends_a_halt_at_once(hub: Hub) -> None:
+    """By itself the next try would come half a minute later, or a minute."""
+    assert hub.processes["writer"].stop() == 0
+    hub.start("writer", HUB_SETTLE_S="180")
+    hub.wait_ready("writer")
+    halo = hub.halo("rotated")
+    halo.configure(clients=[{"client_id": "sandbox-client", "client_secret": _NEW_SECRET}])
+    halo.revoke_tokens()
+    quotes = publish_quotes(hub, "rotated", names("rotated", 3))
+    waiting = {"unauthorised": 2 * len(quotes)}
+    eventually(lambda: reasons(hub, "rotated") == waiting, PATIENCE_S, what="a halt")
+    next_try_s = eventually(lambda: _far_off(hub, "rotated"), PATIENCE_S, what="a next try that is far off")
+    path = hub.directory / "tenants" / "rotated.yaml"
+    path.write_text(path.read_text().replace("env:SANDBOX_SECRET", "env:ROTATED_SECRET"))
+    eventually(lambda: posts(hub, "rotated", "^/Quotation$"), next_try_s, what="requests before the next try")
+    each_once(hub, "rotated", quotes)
+    assert hub.processes["writer"].stop() == 0
+    hub.start("writer")
+    hub.wait_ready("writer")
+
+
+def _far_off(hub: Hub, tenant: str) -> float | None:
+    """In how many seconds the tenant's Halo is tried again; None when that is soon."""
+    (hold,) = summary(hub, tenant)["holds"]
+    return hold["again_in_s"] if hold["again_in_s"] > 15 else None
+
+
+@pytest.mark.feature("perm.denied", part="writer")
+def test_a_missing_right_holds_its_kind_alone_and_is_told_once(hub: Hub) -> None:
+    halo = hub.halo("denied")
+    halo.deny({"resource": "Quotation", "method": "POST"})
+    began = hub.sandbox.last_request()
+    quotes = names("denied", 4)
+    for number, quote in enumerate(quotes):
+        customer = {"id": f"denied-org-{number}", "name": f"Denied {number}"}
+        publish_quotes(hub, "denied", [quote], customer=customer)
+    eventually(lambda: reasons(hub, "denied") == {"denied": len(quotes)}, PATIENCE_S, what="quotes that wait")
+    clients = {row["name"] for row in halo.state("Client")}
+    assert {f"Denied {number}" for number in range(len(quotes))} <= clients
+    eventually(lambda: all_commands_ended(hub), PATIENCE_S, what="every offset committed")
+    tries = len(posts(hub, "denied", "^/Quotation$", since=began))
+    eventually(
+        lambda: len(posts(hub, "denied", "^/Quotation$", since=began)) > tries, PATIENCE_S, what="another try"
+    )
+    assert len(posts(hub, "denied", "^/Quotation$", since=began)) <= 8, "not one try for each quote each time"
+    (line,) = errors(hub.processes["writer"], "denied")
+    assert line["event"] == "halo.denied"
+    assert line["scope"] == "edit:quotes"
+    assert "Configuration > Integrations > HaloPSA API > Applications" in line["fix"]
+    assert "Permissions" in line["fix"]
+    assert letters(hub, tenant="denied") == []
+    halo.deny()
+    each_once(hub, "denied", quotes)
+
+
+@pytest.mark.feature("perm.denied", part="writer")
+def test_a_right_that_is_missing_on_one_record_makes_that_record_wait_alone(hub: Hub) -> None:
+    halo = hub.halo("denied")
+    quotes = publish_quotes(hub, "denied", names("record", 3))
+    each_once(hub, "denied", quotes)
+    before = len(errors(hub.processes["writer"], "denied"))
+    (record,) = quotes_titled(hub, f"Quote {quotes[0]}", tenant="denied")
+    halo.deny({"resource": "Quotation", "method": "POST", "id": record["id"], "status": 401})
+    began = hub.sandbox.last_request()
+    publish_quotes(hub, "denied", quotes, revision=2, status="approved")
+    eventually(
+        lambda: [row["status"] for row in _titled(hub, "denied", quotes[1:])] == [3, 3],
+        PATIENCE_S,
+        what="its neighbours",
+    )
+    # It is tried again and again, and each time alone.
+    eventually(lambda: len(_of(hub, "denied", record, began)) >= 3, PATIENCE_S, what="three tries")
+    publish_quotes(hub, "denied", quotes[1:], revision=3, status="sent")
+    eventually(
+        lambda: [row["status"] for row in _titled(hub, "denied", quotes[1:])] == [2, 2],
+        PATIENCE_S,
+        what="its neighbours, once more",
+    )
+    (row,) = backlog(hub, "denied")
+    assert row["reason"] == "denied"
+    assert f"/quote/{quotes[0]}/" in row["target"]
+    (line,) = errors(hub.processes["writer"], "denied")[before:]
+    assert f"/quote/{quotes[0]}/" in line["target"]
+    halo.deny()
+    each_once(hub, "denied", quotes[:1], status=3)
+
+
+def _titled(hub: Hub, tenant: str, quotes: list[str]) -> list[dict[str, Any]]:
+    return quotes_titled(hub, *(f"Quote {quote}" for quote in quotes), tenant=tenant)
+
+
+def _of(hub: Hub, tenant: str, record: dict[str, Any], since: int) -> list[dict[str, Any]]:
+    """The writes of one quote by its id."""
+    sent = posts(hub, tenant, "^/Quotation$", since=since)
+    return [entry for entry in sent if entry["body"][0].get("id") == record["id"]]
+
+
+# Slow -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.fault("F20")
+@pytest.mark.parametrize("apply", [None, "after"])
+def test_an_answer_that_trickles_is_given_up_and_looked_for(hub: Hub, apply: str | None) -> None:
+    """Each byte comes soon after the last, so that no single read takes long: only a total deadline ends it."""
+    quote = f"trickle-{apply}"
+    fault = hub.halo(_FAST).arm(
+        "trickle", method="POST", path="^/Quotation$", body=f"Quote {quote}", delay_s=0.05, apply=apply
+    )
+    began = hub.sandbox.last_request()
+    publish_quotes(hub, _FAST, [quote])
+    each_once(hub, _FAST, [quote], status=2)
+    assert hub.halo(_FAST).met(fault) == {"trickle": 1}
+    assert len(posts(hub, _FAST, "^/Quotation$", since=began)) == 1
+    assert hub.halo(_FAST).requests(since=began, method="GET", path="^/ExternalLink$") != []
+
+
+@pytest.mark.fault("F31")
+@pytest.mark.fault("F42")
+def test_a_tenant_whose_halo_hangs_holds_up_nobody_in_its_own_partition(hub: Hub) -> None:
+    fault = hub.halo(_SLOW).arm("hang", times=0)
+    slow = publish_quotes(hub, _SLOW, names("hung", 10))
+    eventually(lambda: hub.halo(_SLOW).met(fault), PATIENCE_S, what="a request that hangs")
+    fast = []
+    for wave in range(3):
+        slow += publish_quotes(hub, _SLOW, names(f"hung-{wave}", 2))
+        fast += publish_quotes(hub, _FAST, names(f"fast-{wave}", 2))
+        eventually(lambda: len(_titled(hub, _FAST, fast)) == len(fast), PATIENCE_S, what="the fast tenant's")  # noqa: B023
+        assert hub.answers("writer", "live")
+        assert _titled(hub, _SLOW, slow) == []
+    each_once(hub, _FAST, fast)
+    eventually(lambda: all_commands_ended(hub), PATIENCE_S, what="the partition at its end")
+    assert hub.answers("writer", "live")
+    assert sum(reasons(hub, _SLOW).values()) == 2 * len(slow)
+    eventually(lambda: hub.halo(_SLOW).met(fault)["hang"] >= 3, PATIENCE_S, what="deadlines that fire")
+    hub.sandbox.disarm(fault)
+    each_once(hub, _SLOW, slow)
+
+
+# One record -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.feature("gotcha.main_contact", part="writer")
+def test_a_client_that_lacks_the_main_contact_is_refused_with_the_fix_and_made_when_one_comes(
+    hub: Hub,
+) -> None:
+    halo = hub.halo("strict")
+    halo.configure(main_contact_compulsory=True)
+    customer = {"id": "org-9", "name": "Contactless Ltd"}
+    publish_quotes(hub, "strict", ["no-contact"], customer=customer)
+    (letter,) = eventually(lambda: letters(hub, tenant="strict"), PATIENCE_S, what="a dead letter")
+    assert letter.data.target is not None
+    assert (letter.data.target.kind, letter.data.target.id) == ("client", "org-9")
+    assert "Please populate main contact name" in letter.data.message
+    fix = letter.data.fix or ""
+    assert "Configuration > Users > General Settings" in fix
+    assert "Make main contact details compulsory" in fix
+    assert "send a contact" in fix
+    (refused,) = outcomes(hub, "client", "org-9").values()
+    assert (refused.status, refused.fix) == ("rejected", fix)
+    assert reasons(hub, "strict").keys() == {"dependency"}, "the quote waits for its customer"
+    contact = {"id": "person-9", "name": "Nina Park", "email": "nina@contactless.example"}
+    publish_quotes(hub, "strict", ["no-contact"], revision=2, customer=customer, contact=contact)
+    each_once(hub, "strict", ["no-contact"], status=2)
+    (client,) = [row for row in halo.state("Client") if row["name"] == "Contactless Ltd"]
+    (person,) = [row for row in halo.state("Users") if row.get("client_id") == client["id"]]
+    assert person["emailaddress"] == contact["email"]
+    sent = posts(hub, "strict", "^/Client$", containing="Contactless Ltd")
+    (created,) = [entry for entry in sent if entry["created"]]
+    assert created["body"][0]["newclient_contactname"] == "Nina Park"
+
+
+@pytest.mark.feature("gotcha.partial", part="writer")
+def test_one_record_that_fails_is_counted_and_logged_and_the_rest_goes_on(hub: Hub) -> None:
+    hub.halo(_FAST).arm(
+        "error", method="POST", path="^/Quotation$", body="Quote batch-3", status=400, answer="It is refused"
+    )
+    quotes = publish_quotes(hub, _FAST, names("batch", 8))
+    each_once(hub, _FAST, [quote for quote in quotes if quote != "batch-3"])
+    assert _titled(hub, _FAST, ["batch-3"]) == []
+    settled = [
+        line
+        for line in hub.processes["writer"].lines()
+        if line["event"] == "message.settled"
+        and "/quote/batch-" in line["target"]
+        and line["outcome"] != "waiting"
+    ]
+    counts = {
+        outcome: len([line for line in settled if line["outcome"] == outcome])
+        for outcome in ("applied", "rejected")
+    }
+    assert counts == {"applied": 7, "rejected": 1}
+    (line,) = [line for line in settled if line["level"] == "error"]
+    assert "/quote/batch-3/" in line["target"]
+    (letter,) = letters(hub, tenant=_FAST)
+    assert (letter.data.reason, letter.data.message) == ("halo.rejected", "It is refused")
+    publish_quotes(hub, _FAST, ["batch-3"], revision=2)
+    each_once(hub, _FAST, quotes)
