@@ -14,10 +14,14 @@ from sqlalchemy.exc import DBAPIError
 
 from cli import context
 from cli.errors import CommandFailed
+from hub.bus.connect import KafkaError, security_of
 from hub.bus.errors import BusError
+from hub.bus.settings import client_options
+from hub.bus.topics import partition_counts
 from hub.runtime import ServiceFailed, serving
 from hub.settings import Settings
-from hub.store.errors import StoreError
+from hub.store.engine import Store
+from hub.store.errors import StoreError, StoreUnavailable
 from hub.telemetry.logging import configure_logging
 from hub.telemetry.redaction import Redactor
 
@@ -57,4 +61,14 @@ def run(service: Annotated[Name, typer.Argument(help="which service this process
 async def _run(name: Name, settings: Settings) -> None:
     app = importlib.import_module(f"services.{_PACKAGES[name]}.app")
     async with serving(name.value, host=settings.health_host, port=settings.health_port) as service:
-        await app.run(settings, service)
+        options = client_options(settings.bootstrap_servers, security=security_of(settings))
+        # A start that comes while Kafka or the store is away isn't worth a crash loop.
+        there = await service.wait_for("Kafka", lambda: partition_counts(options, ()), KafkaError)
+        there = there and await service.wait_for("the store", lambda: _opened(settings), StoreUnavailable)
+        if there:
+            await app.run(settings, service)
+
+
+async def _opened(settings: Settings) -> None:
+    store = await Store.open(settings.store_url)
+    await store.close()

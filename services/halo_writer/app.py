@@ -20,6 +20,7 @@ from hub.bus.connect import bus_settings, security_of
 from hub.bus.consumer import Consumer
 from hub.bus.producer import Publisher
 from hub.bus.topics import check_topics
+from hub.dead_letter_box import DeadLetterBox
 from hub.lease_keeper import LeaseKeeper
 from hub.runtime import Service
 from hub.settings import Settings
@@ -27,6 +28,7 @@ from hub.steps import Steps
 from hub.store.engine import Store
 from hub.store.positions import Positions
 from hub.tenants.follower import RulesFollower
+from hub.witness import check_targets
 from schemas.topics import COMMANDS, CONTROL, HALO, TOPICS
 from services.halo_writer.feeds import Feeds
 from services.halo_writer.lane import LaneSettings, Services
@@ -75,11 +77,14 @@ async def run(settings: Settings, service: Service) -> None:
             settings=LaneSettings(timing=timing(settings), fresh_s=settings.full_read_every_s * 1.5),
             told=Teller(service.metrics),
         )
+        letters = DeadLetterBox(publisher.publish, service.health.condition("dead letters"))
+        service.run(letters.run(), "dead letters")
         writer = Writer(
             shared,
             follower,
             http,
             service.metrics,
+            letters,
             partitions=counts[COMMANDS],
             request_timeout_s=settings.request_timeout_s,
         )
@@ -104,6 +109,7 @@ async def run(settings: Settings, service: Service) -> None:
             position_store=positions,
             on_failure=service.failed,
         )
+        await check_targets(bus, store)
         await commands.check_start()
         await feeds.check_start()
         service.watch(GROUP, commands.health)
@@ -115,6 +121,7 @@ async def run(settings: Settings, service: Service) -> None:
         await service.until_stopped()
         _log.info("writer.draining")
         await writer.stop()
+        await letters.flush()
         # Lanes that have stopped finish nothing more: what is done is committed, the rest comes again.
         await commands.drain(timeout_s=0)
         await feeds.drain()

@@ -136,9 +136,10 @@ class Runner:
             async with self._backlog.lock:
                 await self._backlog.park(work, end, self.held)
         else:
+            # Until it is told it stays in hand: a new term would take it up again, and repeat what it says.
+            await self._publish()
             self._backlog.queue.finish(work)
             self._backlog.queue.wake(work.target_key)
-            await self._publish()
             work.told()
         self._told(work, end)
 

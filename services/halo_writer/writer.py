@@ -17,6 +17,7 @@ from hub import dead_letters
 from hub.bus.delivery import Delivery
 from hub.bus.producer import partition_of
 from hub.bus.records import Partition
+from hub.dead_letter_box import DeadLetterBox, Posted
 from hub.drain import drain_s
 from hub.store import holds, outbox, pending
 from hub.store.errors import StoreUnavailable
@@ -24,6 +25,7 @@ from hub.store.holds import WINDOW, Hold
 from hub.telemetry.metrics import Metrics
 from hub.tenants.follower import RulesFollower
 from hub.tenants.shares import WRITE_SHARE, allowance
+from schemas.envelope import Envelope
 from services.halo_writer.intake import Unreadable, of_newer_release, read_command
 from services.halo_writer.lane import Lane, Services
 from services.halo_writer.tenancy import Tenancy
@@ -41,6 +43,7 @@ class Writer:
         follower: RulesFollower,
         http: httpx.AsyncClient,
         metrics: Metrics,
+        letters: DeadLetterBox,
         *,
         partitions: int,
         request_timeout_s: float,
@@ -49,6 +52,7 @@ class Writer:
         self._follower = follower
         self._http = http
         self._metrics = metrics
+        self._letters = letters
         self._partitions = partitions
         self._request_timeout_s = request_timeout_s
         self._assigned: set[int] = set()
@@ -111,15 +115,29 @@ class Writer:
     async def _set_aside(self, delivery: Delivery, unreadable: Unreadable) -> None:
         record = delivery.record
         if unreadable.newer is not None:
-            async with self._s.store.write() as conn:
-                await pending.put(conn, of_newer_release(record, unreadable.newer, await self._s.store.now()))
-        elif record.value is not None:
+            await self._keep(delivery, unreadable.newer)
+        elif record.value is None:
+            delivery.done()
+        else:
             letter = dead_letters.of_record(
                 record, "writer", unreadable.reason, str(unreadable), faults=unreadable.faults
             )
-            await self._s.publisher.publish([letter])
             self._metrics.dead_letters.labels(stage="writer", reason=unreadable.reason).inc()
-        delivery.done()
+            await self._letters.post([Posted(letter, delivery)])
+
+    async def _keep(self, delivery: Delivery, newer: Envelope) -> None:
+        """Keep a command of a newer release for the upgrade; while the store is away nobody could go on anyway."""
+        while delivery.active and not self._stopping:
+            try:
+                async with self._s.store.write() as conn:
+                    row = of_newer_release(delivery.record, newer, await self._s.store.now())
+                    await pending.put(conn, row)
+            except StoreUnavailable as error:
+                _log.warning("writer.held_up", error=str(error))
+                await asyncio.sleep(_SWEEP_S)
+            else:
+                delivery.done()
+                return
 
     # Assignment -------------------------------------------------------------------------------------------
 

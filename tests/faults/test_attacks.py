@@ -153,7 +153,7 @@ async def test_a_writer_that_stops_starts_no_lane_again(monkeypatch: pytest.Monk
     monkeypatch.setattr(writers, "Lane", StoppedLane)
     services: Any = SimpleNamespace(steps=SimpleNamespace(reached=lambda _step: None))
     none: Any = None
-    writer = Writer(services, none, none, Metrics(), partitions=1, request_timeout_s=1.0)
+    writer = Writer(services, none, none, Metrics(), none, partitions=1, request_timeout_s=1.0)
     await writer.assigned(frozenset({Partition(COMMANDS, 0)}))
     command = Tool().client()
     record = _record(encode(command), headers_of(envelope_of(command)))

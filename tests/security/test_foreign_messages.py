@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,7 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.bus.records import Outgoing, Record
+from hub.dead_letter_box import DeadLetterBox
 from hub.store.engine import Store
+from hub.telemetry.health import Condition
 from hub.telemetry.metrics import Metrics
 from hub.tenants.follower import RulesFollower
 from hub.tenants.load import accept
@@ -120,11 +121,12 @@ async def test_a_refused_command_reaches_no_lane_and_is_kept_as_a_dead_letter() 
         steps=SimpleNamespace(reached=lambda _step: None), publisher=Publisher(), store=None
     )
     none: Any = None
-    writer = Writer(services, none, none, Metrics(), partitions=1, request_timeout_s=1.0)
+    letters = DeadLetterBox(services.publisher.publish, Condition())
+    writer = Writer(services, none, none, Metrics(), letters, partitions=1, request_timeout_s=1.0)
     forged = command_record(THEIRS.client())
     delivery: Any = SimpleNamespace(record=forged, active=True, done=lambda: marked.append("done"))
     await writer.take([delivery])
-    await asyncio.sleep(0)
+    await letters.flush()
     assert writer._lanes == {}
     assert marked == ["done"]
     (letter,) = published

@@ -33,7 +33,13 @@ async def test_each_writer_tells_the_backlog_of_its_own_tenants_and_forgets_one_
             await pending.put(conn, waiting(tenant))
     metrics, services, none = Metrics(), SimpleNamespace(store=store), None
     writer = Writer(
-        as_any(services), RulesFollower(), as_any(none), metrics, partitions=PARTITIONS, request_timeout_s=1.0
+        as_any(services),
+        RulesFollower(),
+        as_any(none),
+        metrics,
+        as_any(none),
+        partitions=PARTITIONS,
+        request_timeout_s=1.0,
     )
     mine = frozenset({Partition(COMMANDS, partition_of(ours.encode(), PARTITIONS))})
     await writer.assigned(mine)

@@ -280,12 +280,25 @@ async def test_the_read_share_of_the_budget_is_never_exceeded(
         assert len(sandbox.requests()) == 8, "a fifth of 40, the successor's requests included"
 
 
-def test_a_start_that_can_not_be_says_why_in_one_line(kafka: KafkaServer, tmp_path: Path) -> None:
-    service = Ingest(kafka, tmp_path, bootstrap_servers="127.0.0.1:1")
-    assert service.process.wait(30) == 1
-    log = service.log.read_text()
-    assert "127.0.0.1" in log.splitlines()[-1]
-    assert "Traceback" not in log
+async def test_a_start_while_kafka_is_away_waits_for_it_and_says_so_once(
+    kafka: KafkaServer, ingest: Callable[..., Ingest]
+) -> None:
+    service = ingest(bootstrap_servers="127.0.0.1:1")
+
+    async def why() -> dict[str, Any] | None:
+        async with httpx.AsyncClient() as client:
+            try:
+                answer = await client.get(f"http://127.0.0.1:{service.health_port}/health/ready")
+            except httpx.TransportError:
+                return None
+        told: dict[str, Any] = answer.json()
+        return told if answer.status_code == 503 and "not reachable" in answer.text else None
+
+    assert await eventually(why, timeout_s=30)
+    await asyncio.sleep(2.5)
+    waiting = [line for line in service.log.read_text().splitlines() if "service.waiting" in line]
+    assert len(waiting) == 1, "tried again and again, told once"
+    assert service.stop() == 0, "told to end, it ends well"
 
 
 def test_a_start_with_unusable_producers_says_so(kafka: KafkaServer, tmp_path: Path) -> None:
