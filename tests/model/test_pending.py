@@ -79,6 +79,14 @@ class Waiting(Machine):
         self.ask(pending.put(self.conn, row))
         self.puts(row)
 
+    @rule(several=st.lists(rows, max_size=4, unique_by=lambda row: (row.tenant, row.stage, row.target_key)))
+    def put_many(self, several: list[Pending]) -> None:
+        self.ask(pending.put_many(self.conn, several))
+        for row in several:
+            self.puts(row)
+        if len(several) > 1:
+            self.saw("several at once")
+
     @precondition(lambda self: self.model)
     @rule(pick=st.integers(0, 20), row=rows)
     def newer_message(self, pick: int, row: Pending) -> None:
@@ -90,12 +98,47 @@ class Waiting(Machine):
         self.ask(pending.remove(self.conn, tenant, stage, target_key))
         self.saw("removed" if self.model.pop((tenant, stage, target_key), None) else "nothing to remove")
 
-    @rule(now=st.integers(0, 21).map(float), stage=stages)
-    def due(self, now: float, stage: Stage) -> None:
-        found = self.ask(pending.due_tenants(self.conn, stage, now))
-        due = {row.tenant for row in self.model.values() if row.stage == stage and row.not_before <= now}
+    @precondition(lambda self: self.model)
+    @rule(pick=st.integers(0, 20), message_id=st.sampled_from(["m1", "m2", "m3"]))
+    def remove_its_own_row(self, pick: int, message_id: str) -> None:
+        """A row goes only if it is still the one of the message that has ended."""
+        key = sorted(self.model)[pick % len(self.model)]
+        self.ask(pending.remove(self.conn, *key, message_id))
+        own = self.model[key].message_id == message_id
+        if own:
+            del self.model[key]
+        self.saw("own row removed" if own else "another's row stays")
+
+    @rule(
+        now=st.integers(0, 21).map(float),
+        stage=stages,
+        besides=st.one_of(st.none(), st.just("ambiguous")),
+    )
+    def due(self, now: float, stage: Stage, besides: str | None) -> None:
+        found = self.ask(pending.due_tenants(self.conn, stage, now, besides=besides))
+        waiting = [row for row in self.model.values() if row.stage == stage and row.not_before <= now]
+        due = {row.tenant for row in waiting if row.reason != besides}
         assert found == sorted(due)
         self.saw("due" if due else "not due")
+
+    @rule(stage=stages, reason=st.sampled_from(["ambiguous", "limited"]))
+    def of_one_reason(self, stage: Stage, reason: str) -> None:
+        found = self.ask(pending.tenants_with(self.conn, stage, reason))
+        those = [row for row in self.model.values() if (row.stage, row.reason) == (stage, reason)]
+        assert found == sorted({row.tenant for row in those})
+
+    @rule(tenant=tenants, stage=stages, keys=st.sets(targets))
+    def load(self, tenant: str, stage: Stage, keys: set[str]) -> None:
+        found = self.ask(pending.load(self.conn, tenant, stage, keys))
+        there = [row for row in self.of(tenant, stage) if row.target_key in keys]
+        assert sorted(found, key=attrgetter("target_key")) == sorted(there, key=attrgetter("target_key"))
+        self.saw("loaded" if there else "nothing to load")
+
+    @rule(tenant=tenants, stage=stages)
+    def briefs(self, tenant: str, stage: Stage) -> None:
+        found = self.ask(pending.briefs(self.conn, tenant, stage))
+        expected = [pending.Brief.of(row) for row in self.of(tenant, stage)]
+        assert sorted(found, key=attrgetter("target_key")) == sorted(expected, key=attrgetter("target_key"))
 
     @rule(
         tenant=st.one_of(st.none(), tenants),
@@ -138,7 +181,19 @@ def test_rows_wait_as_a_dict_would_keep_them() -> None:
         Waiting.store = store
         run(
             Waiting,
-            interesting=["put", "replaced", "removed", "nothing to remove", "due", "not due"],
-            examples=60,
+            interesting=[
+                "put",
+                "replaced",
+                "several at once",
+                "removed",
+                "nothing to remove",
+                "own row removed",
+                "another's row stays",
+                "loaded",
+                "nothing to load",
+                "due",
+                "not due",
+            ],
+            examples=80,
             steps=25,
         )

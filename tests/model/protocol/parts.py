@@ -125,6 +125,14 @@ class World(NamedTuple):
     restored: tuple[bool, int] | None = None
 
 
+class Step(NamedTuple):
+    """What happens, the world after it, and whether it is a fault: nothing may need one to go on."""
+
+    name: str
+    world: World
+    fault: bool = False
+
+
 @dataclass(frozen=True)
 class Rules:
     """The protocol's rules; a test switches one off to see that the model then finds the harm."""

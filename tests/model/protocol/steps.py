@@ -3,8 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
 
+from tests.model.protocol.changes import (
+    at,
+    dropped,
+    flying,
+    forgets,
+    go,
+    hand_of,
+    parking,
+    put,
+    remembers,
+    row_of,
+    stopped,
+    timed_out,
+)
 from tests.model.protocol.decisions import (
     DIFFERS,
     EQUAL,
@@ -19,31 +32,12 @@ from tests.model.protocol.decisions import (
     Restored,
     Wait,
 )
-from tests.model.protocol.parts import (
-    NEVER,
-    Copy,
-    Flight,
-    Hand,
-    Job,
-    Place,
-    Record,
-    Waiting,
-    World,
-    Write,
-    Writer,
-)
+from tests.model.protocol.faults import Faults
+from tests.model.protocol.parts import NEVER, Flight, Hand, Job, Place, Record, Step, World, Write, Writer
 
 
 class Broken(AssertionError):
     """The promise is broken in this step."""
-
-
-class Step(NamedTuple):
-    """What happens, the world after it, and whether it is a fault: nothing may need one to go on."""
-
-    name: str
-    world: World
-    fault: bool = False
 
 
 class Steps:
@@ -53,6 +47,7 @@ class Steps:
         self.d = decisions
         self.rules = decisions.rules
         self.setup = decisions.setup
+        self.faults = Faults(self.setup, self.rules, decisions.row)
         self.start = self.setup.start()
         places = tuple(Place(row=row) for row in decisions.empty)
         self.start = self.start._replace(places=places)
@@ -68,12 +63,12 @@ class Steps:
         if world.published < len(self.setup.log):
             yield Step("published", world._replace(published=world.published + 1))
         yield from self._time(world)
-        yield from self._faults(world)
+        yield from self.faults.of(world)
 
     def settled(self, world: World) -> bool:
         """All is written, told and committed, and Halo holds the newest state of each target."""
         everything = len(self.setup.log)
-        if world.told != (1 << everything) - 1 or self._finished(world.writers[0]) != everything:
+        if world.told != (1 << everything) - 1 or self.faults.finished(world.writers[0]) != everything:
             return False
         for target, place in enumerate(world.places):
             row, values = self.d.row(place.row), self.d.values[target][-1]
@@ -97,11 +92,11 @@ class Steps:
                 yield Step("late request applied", applied)
             else:
                 yield Step("applied, answered", self._answered(applied, flight))
-                yield Step("applied, answer lost", _timed_out(applied, flight.writer))
+                yield Step("applied, answer lost", timed_out(applied, flight.writer))
                 if world.throttles:
-                    refused = _go(lost, flight.writer, _hand(lost, flight.writer)._replace(stage="withdraw"))
+                    refused = go(lost, flight.writer, hand_of(lost, flight.writer)._replace(stage="withdraw"))
                     yield Step("throttled", refused._replace(throttles=world.throttles - 1), fault=True)
-                lost = _timed_out(lost, flight.writer)
+                lost = timed_out(lost, flight.writer)
             yield Step("request lost", lost)
 
     def _applied(self, world: World, flight: Flight) -> World:
@@ -120,7 +115,7 @@ class Steps:
                 changed[group] = wanted[group]
             values, newest = tuple(changed), max(record.newest, flight.command)
         hidden = flight.creates or (record is not None and record.hidden)
-        return _at(world, flight.target, record=Record(values, newest, hidden))
+        return at(world, flight.target, record=Record(values, newest, hidden))
 
     def _not_older(self, world: World, flight: Flight, newest: int) -> None:
         settled = self.d.row(world.places[flight.target].row).seq
@@ -131,9 +126,9 @@ class Steps:
 
     def _answered(self, world: World, flight: Flight) -> World:
         assert flight.writer is not None
-        hand = _hand(world, flight.writer)
+        hand = hand_of(world, flight.writer)
         end = self.d.ended(self._question(world, hand), flight.creates)
-        return _go(world, flight.writer, Hand("settle", hand.job, end=end))
+        return go(world, flight.writer, Hand("settle", hand.job, end=end))
 
     def _time(self, world: World) -> Iterator[Step]:
         """`settle_s` passes: by then every request that left has had its effect, and a search shows it."""
@@ -158,12 +153,12 @@ class Steps:
         waits = tuple(self._waits(world, writer, target) for target in range(len(world.places)))
         for top in range(writer.top + 1, world.published + 1):
             ready, for_rows = self.d.arrived(writer.top, top, waits, log_end)
-            after = _put(world, 0, writer._replace(top=top))
+            after = put(world, 0, writer._replace(top=top))
             for job in for_rows:
                 waiting = world.places[job.target].waiting
                 assert waiting is not None
                 joined = self.d.newest(self.d.in_row(waiting, job.target), job)
-                after = _at(after, job.target, waiting=_row(joined))
+                after = at(after, job.target, waiting=row_of(joined))
             for job in ready:
                 after = self._arrives(after, job)
             yield Step(f"takes in {top - writer.top}", after)
@@ -180,35 +175,24 @@ class Steps:
         writer = world.writers[0]
         here = writer.memory[job.target]
         if here is not None:
-            return _remembers(world, self.d.newest(here, job))
+            return remembers(world, self.d.newest(here, job))
         if writer.hand is None or writer.hand.job.target != job.target:
             hand = self._decides(world, Hand("", job, world.places[job.target].row))
             if hand.stage == "settle":
                 return self._ended(world, hand)
-        return _remembers(world, job)
+        return remembers(world, job)
 
     def _chooses(self, world: World, writer: Writer) -> Iterator[Step]:
         for target, place in enumerate(world.places):
             job = writer.memory[target]
             if job is not None and job.first != NEVER and not self._keeps(writer, target):
-                parked = _at(_forgets(world, target), target, waiting=_row(job))
+                parked = at(forgets(world, target), target, waiting=row_of(job))
                 yield Step("row for its turn", parked)
             if job is not None and writer.hand is None:
                 hand = self._decides(world, Hand("", job, place.row))
-                yield Step("starts", _go(_forgets(world, target), 0, hand))
+                yield Step("starts", go(forgets(world, target), 0, hand))
             if job is None and writer.hand is None and place.waiting is not None:
-                yield Step("loads its row", _remembers(world, self.d.in_row(place.waiting, target)))
-
-    def _finished(self, writer: Writer) -> int:
-        """Up to where the log may be committed: before the first command that has neither ended nor got a row."""
-        if not self.rules.row_before_offset:
-            return writer.top
-        here = [*writer.memory, writer.hand and writer.hand.job]
-        return min([writer.top, *(job.first for job in here if job)])
-
-    def _committed(self, world: World) -> range:
-        """Where the group may stand now: a commit comes some time after what it stands for, or not at all."""
-        return range(world.offset, max(world.offset, self._finished(world.writers[0])) + 1)
+                yield Step("loads its row", remembers(world, self.d.in_row(place.waiting, target)))
 
     def _keeps(self, writer: Writer, target: int) -> bool:
         """Whether a newer command stays in memory, since the row may be the one of the command in hand."""
@@ -235,10 +219,10 @@ class Steps:
         question = self._question(world, hand)
         young = question.restored is Restored.NOW and self.rules.waits_to_settle_after_a_restore
         if young and question.old and self.d.row(hand.row).generation < 1:
-            return _parking(hand)
+            return parking(hand)
         answer = self.d.answer(question)
         if isinstance(answer, Read | Write) and self._lacks(world, hand.job.target):
-            return _parking(hand)
+            return parking(hand)
         match answer:
             case Look():
                 return hand._replace(stage="look")
@@ -247,7 +231,7 @@ class Steps:
             case Write():
                 return hand._replace(stage="write", write=answer)
             case Wait():
-                return _parking(hand)
+                return parking(hand)
             case End(row):
                 return Hand("settle", hand.job, end=row)
 
@@ -267,13 +251,13 @@ class Steps:
                 assert record is not None
                 wanted = self.d.values[hand.job.target][hand.job.command]
                 read = hand._replace(read=EQUAL if record.values == wanted else DIFFERS)
-                yield Step("reads it back", _go(world, number, self._decides(world, read)))
+                yield Step("reads it back", go(world, number, self._decides(world, read)))
             case "write":
                 yield self._writes_intent(world, number, writer, hand)
             case "send":
                 yield self._sends(world, number, writer, hand)
             case "wait":
-                yield Step("times out", _timed_out(world, number))
+                yield Step("times out", timed_out(world, number))
             case "withdraw":
                 yield self._withdraws(world, number, writer, hand)
             case "settle":
@@ -289,7 +273,7 @@ class Steps:
             answers.append(NOTHING_LATE if late else NOTHING_EARLY)
         for looked in answers:
             name = "finds our key" if looked == FOUND else "doesn't find our key"
-            yield Step(name, _go(world, number, self._decides(world, hand._replace(looked=looked))))
+            yield Step(name, go(world, number, self._decides(world, hand._replace(looked=looked))))
 
     def _may_save(self, writer: Writer) -> bool:
         return writer.mine or not self.rules.saves_are_conditional
@@ -298,38 +282,38 @@ class Steps:
         write, target = hand.write, hand.job.target
         assert write is not None
         if not write.creates and not self.rules.updates_have_intents:
-            return Step("no intent", _go(world, number, Hand("send", hand.job, write.row, write=write)))
+            return Step("no intent", go(world, number, Hand("send", hand.job, write.row, write=write)))
         if not self._may_save(writer):
-            return Step("overtaken", _stopped(world, number))
+            return Step("overtaken", stopped(world, number))
         row = self.d.with_intent(write.row, write.creates)
-        saved = _at(world, target, row=row, aged=False)
-        return Step("intent", _go(saved, number, Hand("send", hand.job, row, write=write)))
+        saved = at(world, target, row=row, aged=False)
+        return Step("intent", go(saved, number, Hand("send", hand.job, row, write=write)))
 
     def _sends(self, world: World, number: int, writer: Writer, hand: Hand) -> Step:
         write, target = hand.write, hand.job.target
         assert write is not None
         if self.rules.sends_are_fenced and not writer.mine:
-            return Step("fenced", _stopped(world, number))
+            return Step("fenced", stopped(world, number))
         if self.rules.sends_are_timely and world.places[target].aged:
-            return Step("too late to send", _go(world, number, hand._replace(stage="withdraw")))
+            return Step("too late to send", go(world, number, hand._replace(stage="withdraw")))
         other = self.setup.refers_to.get(target)
         if other is not None and world.places[other].record is None:
             raise Broken("a record written before the one that it refers to")
         flight = Flight(target, write.creates, write.groups, hand.job.command, number)
-        return Step("sends", _go(_flying(world, *world.flights, flight), number, hand._replace(stage="wait")))
+        return Step("sends", go(flying(world, *world.flights, flight), number, hand._replace(stage="wait")))
 
     def _withdraws(self, world: World, number: int, writer: Writer, hand: Hand) -> Step:
         assert hand.write is not None
         if not self._may_save(writer):
-            return Step("overtaken", _stopped(world, number))
+            return Step("overtaken", stopped(world, number))
         row = self.d.withdrawn(hand.write.row)
-        saved = _at(world, hand.job.target, row=row, aged=False)
-        return Step("withdraws", _go(saved, number, _parking(hand)))
+        saved = at(world, hand.job.target, row=row, aged=False)
+        return Step("withdraws", go(saved, number, parking(hand)))
 
     def _settles(self, world: World, number: int, writer: Writer, hand: Hand) -> Step:
         if hand.end is not None and not self._may_save(writer):
-            return Step("settle refused", _stopped(world, number))
-        return Step("settles", _dropped(self._ended(world, hand), number))
+            return Step("settle refused", stopped(world, number))
+        return Step("settles", dropped(self._ended(world, hand), number))
 
     def _ended(self, world: World, hand: Hand) -> World:
         """The end of a command in one transaction: its target's row, its own row in pending, what is told."""
@@ -340,12 +324,12 @@ class Steps:
             own = place.waiting.command == job.row or not self.rules.ends_only_its_own_row
             place = place._replace(waiting=None if own else place.waiting)
         told = world.told | job.replaced | self.setup.bit(job.target, job.command)
-        return _at(world, job.target, **place._asdict())._replace(told=told)
+        return at(world, job.target, **place._asdict())._replace(told=told)
 
     def _parks(self, world: World, number: int, writer: Writer, hand: Hand) -> Step:
         """A newer command that came meanwhile, to memory or to a row of its own, waits in its place."""
         if not writer.mine:
-            return Step("overtaken", _stopped(world, number))
+            return Step("overtaken", stopped(world, number))
         job, target = hand.job, hand.job.target
         newer, waiting = writer.memory[target], world.places[target].waiting
         if waiting is not None and self._waits(world, writer, target):
@@ -353,150 +337,5 @@ class Steps:
             newer = spilled if newer is None else self.d.newest(spilled, newer)
         if newer is not None:
             job = self.d.newest(job, newer)
-        parked = _at(_forgets(world, target), target, waiting=_row(job))
-        return Step("waits in a row", _dropped(parked, number))
-
-    # Faults -----------------------------------------------------------------------------------------------
-
-    def _faults(self, world: World) -> Iterator[Step]:
-        owner, former = world.writers
-        if world.crashes:
-            died = _unawaited(world, 0)._replace(crashes=world.crashes - 1)
-            for offset in self._committed(world) if owner != self.setup.started(world.offset) else ():
-                after = died._replace(offset=offset, writers=(self.setup.started(offset), former))
-                yield Step("crash", after, fault=True)
-            if former is not None:
-                died = _put(_unawaited(world, 1), 1, None)
-                yield Step("crash", died._replace(crashes=world.crashes - 1), fault=True)
-        if world.takeovers:
-            for offset in self._committed(world):
-                yield Step("takeover", self._taken_over(world, offset), fault=True)
-        if world.copies:
-            places = tuple(place._replace(record=None) for place in world.places)
-            for offset in {world.offset, max(self._committed(world))}:
-                copied = world._replace(copies=world.copies - 1, copy=Copy(places, offset))
-                yield Step("copy of the store", copied, fault=True)
-        if world.copy is not None:
-            yield from self._restores(world, world.copy)
-
-    def _taken_over(self, world: World, offset: int) -> World:
-        """The lease runs out and another takes it; who held it may still be at a command, and doesn't know."""
-        world = _unawaited(world, 1)
-        owner = world.writers[0]
-        former = None if owner.hand is None else owner._replace(memory=(), top=0, mine=False)
-        if owner.hand is None or self._comes_to_nothing(owner.hand):
-            world, former = _unawaited(world, 0), None
-        flights = (flight if flight.writer is None else flight._replace(writer=1) for flight in world.flights)
-        world = world._replace(
-            writers=(self.setup.started(offset), former), offset=offset, takeovers=world.takeovers - 1
-        )
-        return _flying(world, *flights)
-
-    def _comes_to_nothing(self, hand: Hand) -> bool:
-        """Whether all that is left to do in this hand is refused without the lease, and so needn't be tried."""
-        if not self.rules.saves_are_conditional:
-            return False
-        if hand.stage == "send":
-            return self.rules.sends_are_fenced
-        return hand.stage != "settle" or hand.end is not None
-
-    def _restores(self, world: World, copy: Copy) -> Iterator[Step]:
-        """All that was committed since the copy is forgotten; every process was stopped, its requests are not."""
-        offset = copy.offset if self.rules.rewinds_after_a_restore else max(self._committed(world))
-        world = _unawaited(_unawaited(world, 0), 1)
-        world = world._replace(
-            writers=(self.setup.started(offset), None),
-            copy=None,
-            restored=(False, world.published),
-            offset=offset,
-        )
-        results = set()
-        for aged in (False, True):
-            places = []
-            for then, now in zip(copy.places, world.places, strict=True):
-                # Time has passed since the copied intent, unless it is the one that is still open.
-                passed = aged and then.row != now.row and self.d.row(then.row).intent is not None
-                waiting = then.waiting and then.waiting._replace(old=True)
-                places.append(then._replace(record=now.record, aged=then.aged or passed, waiting=waiting))
-            results.add(tuple(places))
-        for found in sorted(results, key=str):
-            yield Step("restored", world._replace(places=found), fault=True)
-
-
-def _row(job: Job) -> Waiting:
-    return Waiting(job.command, job.replaced, job.old)
-
-
-def _parking(hand: Hand) -> Hand:
-    return Hand("park", hand.job)
-
-
-def _hand(world: World, number: int) -> Hand:
-    writer = world.writers[number]
-    assert writer is not None
-    assert writer.hand is not None
-    return writer.hand
-
-
-def _put(world: World, number: int, writer: Writer | None) -> World:
-    owner, former = world.writers
-    if number == 1:
-        return world._replace(writers=(owner, writer))
-    assert writer is not None
-    return world._replace(writers=(writer, former))
-
-
-def _go(world: World, number: int, hand: Hand | None) -> World:
-    writer = world.writers[number]
-    assert writer is not None
-    return _put(world, number, writer._replace(hand=hand))
-
-
-def _dropped(world: World, number: int) -> World:
-    """The command has left its writer's hand; a process that lost its lease had nothing but that."""
-    return _go(world, 0, None) if number == 0 else _put(world, 1, None)
-
-
-def _stopped(world: World, number: int) -> World:
-    """The process gives up: what it had in memory comes again from the log."""
-    world = _unawaited(world, number)
-    if number == 1:
-        return _put(world, 1, None)
-    owner = world.writers[0]
-    return _put(world, 0, Writer(world.offset, (None,) * len(owner.memory)))
-
-
-def _remembers(world: World, job: Job) -> World:
-    writer = world.writers[0]
-    memory = (*writer.memory[: job.target], job, *writer.memory[job.target + 1 :])
-    return _put(world, 0, writer._replace(memory=memory))
-
-
-def _forgets(world: World, target: int) -> World:
-    writer = world.writers[0]
-    memory = (*writer.memory[:target], None, *writer.memory[target + 1 :])
-    return _put(world, 0, writer._replace(memory=memory))
-
-
-def _at(world: World, target: int, **changes: Any) -> World:
-    places = list(world.places)
-    places[target] = places[target]._replace(**changes)
-    return world._replace(places=tuple(places))
-
-
-def _flying(world: World, *flights: Flight) -> World:
-    ordered = sorted(flights, key=lambda flight: (flight[:4], -1 if flight.writer is None else flight.writer))
-    return world._replace(flights=tuple(ordered))
-
-
-def _timed_out(world: World, number: int) -> World:
-    return _go(_unawaited(world, number), number, _parking(_hand(world, number)))
-
-
-def _unawaited(world: World, number: int) -> World:
-    if not any(flight.writer == number for flight in world.flights):
-        return world
-    return _flying(
-        world,
-        *(flight._replace(writer=None) if flight.writer == number else flight for flight in world.flights),
-    )
+        parked = at(forgets(world, target), target, waiting=row_of(job))
+        return Step("waits in a row", dropped(parked, number))
