@@ -80,6 +80,12 @@ class Writer:
             except Unreadable as unreadable:
                 await self._set_aside(delivery, unreadable)
                 continue
+            except Exception as error:  # noqa: BLE001 - one record's surprise must not hold up all that come behind it
+                _log.exception("writer.fault", partition=record.partition, offset=record.offset)
+                await self._set_aside(
+                    delivery, Unreadable("writer.failed", f"the hub can't read it: {type(error).__name__}")
+                )
+                continue
             work.done.append(delivery.done)
             self._lane(work.command.target.tenant).submit(work)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -134,6 +134,33 @@ async def test_a_refused_command_reaches_no_lane_and_is_kept_as_a_dead_letter() 
     told: DeadLetter = decode(from_headers(letter.headers).type, letter.value or b"")
     assert (told.stage, told.reason) == ("writer", "tenant.mismatch")
     assert told.value is not None
+
+
+async def test_a_command_that_the_reader_falls_over_is_a_dead_letter_and_stops_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    published: list[Outgoing] = []
+
+    async def publish(records: Sequence[Outgoing]) -> None:
+        published.extend(records)
+
+    def fall(_record: Record) -> None:
+        raise RuntimeError("nobody foresaw this")
+
+    monkeypatch.setattr("services.halo_writer.writer.read_command", fall)
+    services: Any = SimpleNamespace(steps=SimpleNamespace(reached=lambda _step: None))
+    none: Any = None
+    letters = DeadLetterBox(publish, Condition())
+    writer = Writer(services, none, none, Metrics(), letters, partitions=1, request_timeout_s=1.0)
+    marked: list[str] = []
+    delivery: Any = SimpleNamespace(
+        record=command_record(OURS.client()), active=True, done=lambda: marked.append("done")
+    )
+    await writer.take([delivery])
+    await letters.flush()
+    (letter,) = published
+    told: DeadLetter = decode(from_headers(letter.headers).type, letter.value or b"")
+    assert (told.reason, marked) == ("writer.failed", ["done"])
 
 
 # Source events ----------------------------------------------------------------------------------------------

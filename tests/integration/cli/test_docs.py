@@ -154,9 +154,10 @@ def test_the_operators_guide_runs_on_a_tenant_in_a_sandbox(
     assert [envelope.type for envelope in told] == [
         "connection.tested.v1",
         "connection.tested.v1",
+        "connection.tested.v1",
         "sync.requested.v1",
-    ]
-    assert told[2].causationid == told[1].id
+    ], "what arrays do is told apart, so that an older reader still learns the rest"
+    assert told[3].causationid in (told[1].id, told[2].id)
 
 
 def test_the_operators_guide_names_settings_that_there_are() -> None:
