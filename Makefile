@@ -9,6 +9,8 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PACKAGES := schemas halo hub services sandbox cli
 RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
+# Most tests wait for processes of their own; a file's tests stay together, since they share them.
+TOGETHER := --numprocesses 2 --dist loadfile
 
 .PHONY: help demo test lint fmt features bench soak lock
 
@@ -20,7 +22,7 @@ demo: $(RUNTIME) ## Run the whole hub on this machine and publish a day of quote
 
 test: $(DEV) ## Run every test, on a real Kafka and a real PostgreSQL (ARGS= goes to pytest)
 	@tools/bootstrap.sh system $(BIN)/python
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(TOGETHER) $(ARGS)
 
 lint: $(DEV) ## Check style, types, imports and dependencies
 	$(BIN)/ruff check .
@@ -35,7 +37,7 @@ fmt: $(DEV) ## Format the code and fix what can be fixed
 	$(BIN)/ruff format .
 
 features: $(DEV) ## Show which rows of docs/features.md are proven (runs the tests if the last report is stale)
-	@$(BIN)/python -m tools.features --fresh || { tools/bootstrap.sh system $(BIN)/python && $(BIN)/python -m pytest -q; true; }
+	@$(BIN)/python -m tools.features --fresh || { tools/bootstrap.sh system $(BIN)/python && $(BIN)/python -m pytest -q $(TOGETHER); true; }
 	@$(BIN)/python -m tools.features
 
 bench: $(DEV) ## Measure the hub beside its baselines

@@ -16,6 +16,7 @@ import pytest
 
 from tools import catalogue
 
+_PROVES = "proves"
 REPORT = pytest.StashKey["Report"]()
 
 
@@ -39,7 +40,8 @@ class Report:
                 except ValueError as fault:
                     yield f"{item.nodeid}: {fault}"
         if marks:
-            self.marks[item.nodeid] = marks
+            # They travel with the results: where several processes run the tests, another one counts them.
+            item.user_properties.append((_PROVES, [list(mark) for mark in marks]))
 
     def _check(self, kind: str, mark: pytest.Mark) -> catalogue.Mark:
         id_ = mark.args[0] if len(mark.args) == 1 else None
@@ -59,7 +61,10 @@ class Report:
         return catalogue.Mark(kind, id_, "")
 
     def note(self, report: pytest.TestReport) -> None:
-        """Keeps the worst of a test's phases: a failed teardown is a failed test."""
+        """Keeps what the test proves and the worst of its phases: a failed teardown is a failed test."""
+        for name, marks in report.user_properties:
+            if name == _PROVES and isinstance(marks, list):
+                self.marks[report.nodeid] = [catalogue.Mark(*mark) for mark in marks]
         if report.failed:
             self.results[report.nodeid] = "failed"
         elif report.when == "call" or report.skipped:
@@ -100,7 +105,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
     report = config.stash[REPORT]
-    if not _whole_suite(config) or exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+    if hasattr(config, "workerinput") or not _whole_suite(config) or exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         return
     (config.rootpath / catalogue.REPORT_FILE).write_text(json.dumps(report.as_json(), indent=1))
     table = catalogue.verdicts(report.features, report.as_json())

@@ -61,6 +61,15 @@ def test_a_row_passes_when_every_part_does(project: pytest.Pytester) -> None:
     assert words(project) == {"quote.status": "passing", "org.match": "partial"}
 
 
+def test_results_are_counted_wherever_the_tests_ran(project: pytest.Pytester) -> None:
+    alone = run(project, STATUS + "def test_it():\n    pass\n")
+    by_one = words(project)
+    together = run(project, STATUS + "def test_it():\n    pass\n", "-n", "2")
+    assert alone.ret == together.ret == 0
+    assert words(project) == by_one
+    assert by_one["quote.status"] != "none"
+
+
 def test_one_failing_test_outweighs_the_passing_ones(project: pytest.Pytester) -> None:
     run(project, STATUS + "def test_a(): pass\n" + STATUS + "def test_b(): assert False\n")
 
