@@ -152,9 +152,11 @@ class Holders(Machine):
 
     # Hand-over --------------------------------------------------------------------------------------------
 
-    @rule(tells_block=st.booleans())
-    def crash(self, tells_block: bool) -> None:
+    @rule(tells_block=st.booleans(), granted=st.sampled_from([0, 0, 3]))
+    def crash(self, tells_block: bool, granted: int) -> None:
         """What was granted and written down counts as spent, whether or not it was."""
+        if granted:
+            self.reserve(granted, writes=True)
         self.saw("crash with a grant" if self.granted and not self.unwritten else "crash")
         self.take_over(tells_block)
 

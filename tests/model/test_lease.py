@@ -205,10 +205,12 @@ class Leases(Machine):
                 self.row = Row("", self.row.epoch, now, kept)
                 self.saw("given back")
 
-    @rule(place=places)
-    def die(self, place: int) -> None:
+    @rule(place=places, holder=st.booleans())
+    def die(self, place: int, holder: bool) -> None:
         """Another process comes in its place; it has to wait like anyone."""
         self.started += 1
+        if holder:
+            place = next((at for at, each in enumerate(self.processes) if self.believes(each)), place)
         if self.believes(self.processes[place]):
             self.saw("died as holder")
         self.processes[place] = self.world.process(place, self.started)
@@ -237,13 +239,20 @@ class Leases(Machine):
         self.world.now += seconds
 
     @precondition(lambda self: self.row is not None)
-    @rule(place=places, delays=waits)
-    def one_takes_it_as_soon_as_it_has_run_out(self, place: int, delays: Delays) -> None:
+    @rule(place=places, delays=waits, spend=counts, renews=st.sampled_from([True, True, False]))
+    def one_takes_it_as_soon_as_it_has_run_out(
+        self, place: int, delays: Delays, spend: dict[str, int], renews: bool
+    ) -> None:
         """The moment at which a holder that counts a little too long would meet its successor."""
         assert self.row is not None
+        for at, process in enumerate(self.processes):
+            if self.believes(process):
+                self.write_spend_down(at, spend, (0, 0))
         left = min(self.row.until - self.world.store_now(), TTL_S)
         self.world.now += max(0, math.ceil(left))
         self.take(place, delays)
+        for at in range(sum(bool(process.keeper.held) for process in self.processes) if renews else 0):
+            self.renew(at, (0, 0))
 
     @rule(seconds=st.sampled_from([1, 5, 100, 3600]))
     def the_stores_clock_is_set_back(self, seconds: int) -> None:

@@ -126,17 +126,17 @@ class Member(Machine):
             left = sorted(self.unfinished[partition])
             if left:
                 offset = left[pick % len(left)]
-                self.saw("in order" if offset == left[0] else "out of order")
                 self.finishes(partition, offset)
 
-    @rule(partition=partitions, leaves=st.integers(0, 3))
-    def work_through(self, partition: Partition, leaves: int) -> None:
+    @rule(partition=partitions, leaves=st.integers(0, 3), backwards=st.booleans())
+    def work_through(self, partition: Partition, leaves: int, backwards: bool) -> None:
         self.poll(partition, 4)
-        left = sorted(self.unfinished[partition])
+        left = sorted(self.unfinished[partition], reverse=backwards)
         for offset in left[: len(left) - leaves]:
             self.finishes(partition, offset)
 
     def finishes(self, partition: Partition, offset: int) -> None:
+        self.saw("in order" if offset == min(self.unfinished[partition]) else "out of order")
         self.unfinished[partition].remove(offset)
         self.done.add(self.log[partition][offset])
         assert self.prefixes.current(partition).done(offset)

@@ -18,7 +18,7 @@ from tests.model.protocol.test_protocol import quote, quote_on_client
 @pytest.fixture(scope="module")
 def asked() -> list[Decisions]:
     """The decisions of three setups, with every question that came up in them."""
-    setups = (quote(3, throttles=1), quote_on_client(2, crashes=1), quote(3, copies=1))
+    setups = (quote(3, throttles=1), quote_on_client(1, crashes=1), quote(2, copies=1))
     found = [explore(setup).decisions for setup in setups]
     return [each for each in found if each is not None]
 
