@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -28,13 +28,17 @@ from tests.support.postgres import PostgresServer
 pytestmark = pytest.mark.timeout(240)
 _FAST = "fast"
 _SLOW = next(name for n in itertools.count() if partition(name := f"slow-{n}") == partition(_FAST))
-_TENANTS = ("dropped", "paged", "revoked", "refused", "rotated", "denied", "strict", _SLOW, _FAST)
+_TROUBLED = "troubled"
+_STRICT = "strict"
+_TENANTS = (_TROUBLED, _STRICT, "rotated", _SLOW, _FAST)
 
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) -> Iterator[Hub]:
     with warm_hub(tmp_path_factory.mktemp("hub"), postgres, *_TENANTS) as running:
         running.environment["ROTATED_SECRET"] = _NEW_SECRET
+        # Nobody is killed here: whoever leaves the group was made to.
+        running.environment["HUB_KAFKA_SESSION_TIMEOUT_S"] = "10"
         running.start("writer")
         running.wait_ready("writer")
         yield running
@@ -47,7 +51,8 @@ _NEW_SECRET = "a-secret-after-rotation"
 def no_faults_left(hub: Hub) -> Iterator[None]:
     yield
     hub.sandbox.disarm()
-    hub.halo("denied").deny()
+    for tenant in (_TROUBLED, _STRICT):
+        hub.halo(tenant).configure(login="good", denied=[])
 
 
 def names(prefix: str, count: int) -> list[str]:
@@ -72,31 +77,31 @@ def others_are_served(hub: Hub, prefix: str) -> None:
 
 
 @pytest.mark.fault("F18")
-@pytest.mark.parametrize(("tenant", "status"), [("dropped", None), ("paged", 503)])
+@pytest.mark.parametrize("status", [None, 503])
 def test_a_halo_that_is_down_is_a_backlog_of_its_tenant_that_drains_by_itself(
-    hub: Hub, tenant: str, status: int | None
+    hub: Hub, status: int | None
 ) -> None:
-    assignments = len(_assignments(hub))
-    fault = hub.halo(tenant).down(status)
-    quotes = publish_quotes(hub, tenant, names("down", 8))
-    eventually(lambda: sum(reasons(hub, tenant).values()) == 2 * len(quotes), PATIENCE_S, what="a backlog")
-    others_are_served(hub, f"beside-{tenant}")
+    assignments = len(eventually(lambda: _assignments(hub), PATIENCE_S, what="an assignment"))
+    fault = hub.halo(_TROUBLED).down(status)
+    quotes = publish_quotes(hub, _TROUBLED, names(f"down-{status}", 8))
+    eventually(lambda: len(backlog(hub, _TROUBLED)) == 2 * len(quotes), PATIENCE_S, what="a backlog")
+    others_are_served(hub, f"beside-down-{status}")
     eventually(lambda: all_commands_ended(hub), PATIENCE_S, what="every offset committed")
-    rows = backlog(hub, tenant)
-    assert {row["reason"] for row in rows} <= {"unreachable", "ambiguous"}
-    assert len([row for row in rows if row["reason"] == "ambiguous"]) <= 1, "one command found it out"
-    told = summary(hub, tenant)
+    waiting = reasons(hub, _TROUBLED)
+    assert waiting.keys() <= {"unreachable", "ambiguous"}
+    assert waiting.get("ambiguous", 0) <= 1, "one command found it out"
+    told = summary(hub, _TROUBLED)
     assert told["waiting"] == 2 * len(quotes)
     assert told["oldest_s"] > 0
     assert told["drain_s"] > 0
     assert [hold["reason"] for hold in told["holds"]] == ["unreachable"]
-    # One probe at a time, later and later: 0.05, 0.1, 0.2 s and so on, at this scale.
-    met = sum(hub.halo(tenant).met(fault).values())
+    # One probe at a time, later and later: after 0.05 s, 0.1 s, 0.2 s and so on, at this scale.
+    met = sum(hub.halo(_TROUBLED).met(fault).values())
     assert 1 <= met <= 20, "more requests than one probe at a time"
-    assert quotes_titled(hub, *(f"Quote {quote}" for quote in quotes), tenant=tenant) == []
+    assert _titled(hub, _TROUBLED, quotes) == []
     hub.sandbox.disarm(fault)
-    each_once(hub, tenant, quotes)
-    assert letters(hub, tenant=tenant) == []
+    each_once(hub, _TROUBLED, quotes)
+    assert letters(hub, tenant=_TROUBLED) == []
     assert len(_assignments(hub)) == assignments, "the writer left its group meanwhile"
 
 
@@ -110,32 +115,44 @@ def _assignments(hub: Hub) -> list[dict[str, Any]]:
 
 @pytest.mark.feature("gotcha.client_id", part="writer")
 @pytest.mark.fault("F19")
-@pytest.mark.parametrize("tenant", ["revoked", "refused"])
-def test_a_lost_login_halts_its_tenant_is_told_once_and_resumes_by_itself(hub: Hub, tenant: str) -> None:
-    halo = hub.halo(tenant)
-    halo.login(tenant)  # type: ignore[arg-type]
+def test_a_lost_login_halts_its_tenant_is_told_once_and_resumes_by_itself(hub: Hub) -> None:
+    """One Halo refuses the credentials, the other each call with the token that it issues."""
+    writer = hub.processes["writer"]
+    states: dict[str, Literal["revoked", "refused"]] = {_TROUBLED: "revoked", _STRICT: "refused"}
+    before = {tenant: len(errors(writer, tenant)) for tenant in states}
     began = hub.sandbox.last_request()
-    quotes = publish_quotes(hub, tenant, names("halted", 6))
-    eventually(lambda: reasons(hub, tenant) == {"unauthorised": 2 * len(quotes)}, PATIENCE_S, what="a halt")
-    more = publish_quotes(hub, tenant, names("halted-more", 3))
-    others_are_served(hub, f"beside-{tenant}")
-    everything = 2 * (len(quotes) + len(more))
-    eventually(
-        lambda: reasons(hub, tenant) == {"unauthorised": everything}, PATIENCE_S, what="all of it waits"
-    )
-    (line,) = errors(hub.processes["writer"], tenant)
-    assert line["event"] == "halo.login_lost"
-    hint = f"{line['fix']} {line['halo_says']}"
-    assert "client_id" in hint
-    assert "application in Halo" in hint
-    if tenant == "revoked":
-        assert "Halo can change the client id unexpectedly" in hint
-    assert len(posts(hub, tenant, since=began)) <= 2, "one command found it out"
+    quotes = names("halted", 6)
+    for tenant, state in states.items():
+        hub.halo(tenant).login(state)
+        publish_quotes(hub, tenant, quotes)
+    for tenant in states:
+        until_halted(hub, tenant, 2 * len(quotes))
+    quotes += names("halted-more", 3)
+    for tenant in states:
+        publish_quotes(hub, tenant, quotes[6:])
+    others_are_served(hub, "beside-halted")
+    for tenant, state in states.items():
+        until_halted(hub, tenant, 2 * len(quotes))
+        (line,) = errors(writer, tenant)[before[tenant] :]
+        assert line["event"] == "halo.login_lost"
+        assert "client_id" in line["fix"]
+        assert "application in Halo" in line["fix"]
+        if state == "revoked":
+            assert "Halo can change the client id unexpectedly" in line["halo_says"]
+        assert len(posts(hub, tenant, since=began)) <= 2, "one command found it out"
+        assert letters(hub, tenant=tenant) == []
     assert hub.answers("writer", "ready")
-    assert letters(hub, tenant=tenant) == []
-    halo.login("good")
-    each_once(hub, tenant, [*quotes, *more])
-    assert len(errors(hub.processes["writer"], tenant)) == 1, "one line for the whole halt"
+    for tenant in states:
+        hub.halo(tenant).login("good")
+    for tenant in states:
+        each_once(hub, tenant, quotes)
+        assert len(errors(writer, tenant)) == before[tenant] + 1, "one line for the whole halt"
+
+
+def until_halted(hub: Hub, tenant: str, commands: int) -> None:
+    """Wait until so many commands of the tenant wait for its login."""
+    halted = {"unauthorised": commands}
+    eventually(lambda: reasons(hub, tenant) == halted, PATIENCE_S, what=f"{commands} commands that wait")
 
 
 @pytest.mark.feature("gotcha.client_id", part="writer")
@@ -169,62 +186,63 @@ def _far_off(hub: Hub, tenant: str) -> float | None:
 
 @pytest.mark.feature("perm.denied", part="writer")
 def test_a_missing_right_holds_its_kind_alone_and_is_told_once(hub: Hub) -> None:
-    halo = hub.halo("denied")
+    halo = hub.halo(_TROUBLED)
     halo.deny({"resource": "Quotation", "method": "POST"})
+    before = len(errors(hub.processes["writer"], _TROUBLED))
     began = hub.sandbox.last_request()
     quotes = names("denied", 4)
     for number, quote in enumerate(quotes):
         customer = {"id": f"denied-org-{number}", "name": f"Denied {number}"}
-        publish_quotes(hub, "denied", [quote], customer=customer)
-    eventually(lambda: reasons(hub, "denied") == {"denied": len(quotes)}, PATIENCE_S, what="quotes that wait")
+        publish_quotes(hub, _TROUBLED, [quote], customer=customer)
+    eventually(
+        lambda: reasons(hub, _TROUBLED) == {"denied": len(quotes)}, PATIENCE_S, what="quotes that wait"
+    )
     clients = {row["name"] for row in halo.state("Client")}
     assert {f"Denied {number}" for number in range(len(quotes))} <= clients
     eventually(lambda: all_commands_ended(hub), PATIENCE_S, what="every offset committed")
-    tries = len(posts(hub, "denied", "^/Quotation$", since=began))
-    eventually(
-        lambda: len(posts(hub, "denied", "^/Quotation$", since=began)) > tries, PATIENCE_S, what="another try"
+    assert len(posts(hub, _TROUBLED, "^/Quotation$", since=began)) <= 8, (
+        "not one try for each quote each time"
     )
-    assert len(posts(hub, "denied", "^/Quotation$", since=began)) <= 8, "not one try for each quote each time"
-    (line,) = errors(hub.processes["writer"], "denied")
+    (line,) = errors(hub.processes["writer"], _TROUBLED)[before:]
     assert line["event"] == "halo.denied"
     assert line["scope"] == "edit:quotes"
     assert "Configuration > Integrations > HaloPSA API > Applications" in line["fix"]
     assert "Permissions" in line["fix"]
-    assert letters(hub, tenant="denied") == []
+    assert letters(hub, tenant=_TROUBLED) == []
     halo.deny()
-    each_once(hub, "denied", quotes)
+    each_once(hub, _TROUBLED, quotes)
 
 
 @pytest.mark.feature("perm.denied", part="writer")
 def test_a_right_that_is_missing_on_one_record_makes_that_record_wait_alone(hub: Hub) -> None:
-    halo = hub.halo("denied")
-    quotes = publish_quotes(hub, "denied", names("record", 3))
-    each_once(hub, "denied", quotes)
-    before = len(errors(hub.processes["writer"], "denied"))
-    (record,) = quotes_titled(hub, f"Quote {quotes[0]}", tenant="denied")
+    halo = hub.halo(_TROUBLED)
+    quotes = publish_quotes(hub, _TROUBLED, names("record", 3))
+    each_once(hub, _TROUBLED, quotes)
+    before = len(errors(hub.processes["writer"], _TROUBLED))
+    (record,) = quotes_titled(hub, f"Quote {quotes[0]}", tenant=_TROUBLED)
     halo.deny({"resource": "Quotation", "method": "POST", "id": record["id"], "status": 401})
     began = hub.sandbox.last_request()
-    publish_quotes(hub, "denied", quotes, revision=2, status="approved")
+    publish_quotes(hub, _TROUBLED, quotes, revision=2, status="approved")
     eventually(
-        lambda: [row["status"] for row in _titled(hub, "denied", quotes[1:])] == [3, 3],
+        lambda: [row["status"] for row in _titled(hub, _TROUBLED, quotes[1:])] == [3, 3],
         PATIENCE_S,
         what="its neighbours",
     )
     # It is tried again and again, and each time alone.
-    eventually(lambda: len(_of(hub, "denied", record, began)) >= 3, PATIENCE_S, what="three tries")
-    publish_quotes(hub, "denied", quotes[1:], revision=3, status="sent")
+    eventually(lambda: len(_of(hub, _TROUBLED, record, began)) >= 2, PATIENCE_S, what="another try")
+    publish_quotes(hub, _TROUBLED, quotes[1:], revision=3, status="sent")
     eventually(
-        lambda: [row["status"] for row in _titled(hub, "denied", quotes[1:])] == [2, 2],
+        lambda: [row["status"] for row in _titled(hub, _TROUBLED, quotes[1:])] == [2, 2],
         PATIENCE_S,
         what="its neighbours, once more",
     )
-    (row,) = backlog(hub, "denied")
+    (row,) = backlog(hub, _TROUBLED)
     assert row["reason"] == "denied"
     assert f"/quote/{quotes[0]}/" in row["target"]
-    (line,) = errors(hub.processes["writer"], "denied")[before:]
+    (line,) = errors(hub.processes["writer"], _TROUBLED)[before:]
     assert f"/quote/{quotes[0]}/" in line["target"]
     halo.deny()
-    each_once(hub, "denied", quotes[:1], status=3)
+    each_once(hub, _TROUBLED, quotes[:1], status=3)
 
 
 def _titled(hub: Hub, tenant: str, quotes: list[str]) -> list[dict[str, Any]]:
@@ -285,11 +303,11 @@ def test_a_tenant_whose_halo_hangs_holds_up_nobody_in_its_own_partition(hub: Hub
 def test_a_client_that_lacks_the_main_contact_is_refused_with_the_fix_and_made_when_one_comes(
     hub: Hub,
 ) -> None:
-    halo = hub.halo("strict")
+    halo = hub.halo(_STRICT)
     halo.configure(main_contact_compulsory=True)
     customer = {"id": "org-9", "name": "Contactless Ltd"}
-    publish_quotes(hub, "strict", ["no-contact"], customer=customer)
-    (letter,) = eventually(lambda: letters(hub, tenant="strict"), PATIENCE_S, what="a dead letter")
+    publish_quotes(hub, _STRICT, ["no-contact"], customer=customer)
+    (letter,) = eventually(lambda: letters(hub, tenant=_STRICT), PATIENCE_S, what="a dead letter")
     assert letter.data.target is not None
     assert (letter.data.target.kind, letter.data.target.id) == ("client", "org-9")
     assert "Please populate main contact name" in letter.data.message
@@ -299,14 +317,14 @@ def test_a_client_that_lacks_the_main_contact_is_refused_with_the_fix_and_made_w
     assert "send a contact" in fix
     (refused,) = outcomes(hub, "client", "org-9").values()
     assert (refused.status, refused.fix) == ("rejected", fix)
-    assert reasons(hub, "strict").keys() == {"dependency"}, "the quote waits for its customer"
+    assert reasons(hub, _STRICT).keys() == {"dependency"}, "the quote waits for its customer"
     contact = {"id": "person-9", "name": "Nina Park", "email": "nina@contactless.example"}
-    publish_quotes(hub, "strict", ["no-contact"], revision=2, customer=customer, contact=contact)
-    each_once(hub, "strict", ["no-contact"], status=2)
+    publish_quotes(hub, _STRICT, ["no-contact"], revision=2, customer=customer, contact=contact)
+    each_once(hub, _STRICT, ["no-contact"], status=2)
     (client,) = [row for row in halo.state("Client") if row["name"] == "Contactless Ltd"]
     (person,) = [row for row in halo.state("Users") if row.get("client_id") == client["id"]]
     assert person["emailaddress"] == contact["email"]
-    sent = posts(hub, "strict", "^/Client$", containing="Contactless Ltd")
+    sent = posts(hub, _STRICT, "^/Client$", containing="Contactless Ltd")
     (created,) = [entry for entry in sent if entry["created"]]
     assert created["body"][0]["newclient_contactname"] == "Nina Park"
 
