@@ -105,7 +105,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
     report = config.stash[REPORT]
-    if hasattr(config, "workerinput") or not _whole_suite(config) or exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+    # A worker knows its own tests alone; the process that hands them out tells of all.
+    if hasattr(config, "workerinput") or not _whole_suite(config):
+        return
+    if exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         return
     (config.rootpath / catalogue.REPORT_FILE).write_text(json.dumps(report.as_json(), indent=1))
     table = catalogue.verdicts(report.features, report.as_json())
