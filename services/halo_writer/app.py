@@ -136,7 +136,9 @@ def timing(settings: Settings) -> Timing:
         send_within_s=Timing.send_within_s * scale,
         first_look_s=Timing.first_look_s * scale,
         unreachable_s=Timing.unreachable_s * max(scale, 0.05),
+        unreachable_most_s=Timing.unreachable_most_s * max(scale, 0.05),
         denied_s=Timing.denied_s * max(scale, 0.05),
+        denied_most_s=Timing.denied_most_s * max(scale, 0.05),
         catalogue_s=Timing.catalogue_s * max(scale, 0.1),
         dependency_s=Timing.dependency_s * max(scale, 0.05),
     )
