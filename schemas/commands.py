@@ -7,6 +7,7 @@ target (`Target`) or a Halo name with the lookup it belongs to (`Named`); only t
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from decimal import Decimal
 from typing import ClassVar, Generic, Literal, TypeVar
 
@@ -106,6 +107,7 @@ class Command(OwnData, frozen=True, kw_only=True):
     notices: tuple[Notice, ...] = ()
 
     @classmethod
+    @functools.cache
     def state_fields(cls) -> tuple[str, ...]:
         """The names of the kind's own fields, in the order of its groups."""
         return tuple(name for names in cls.groups.values() for name in names)
