@@ -200,7 +200,14 @@ class Reading:
 
     async def _read(self, rules: RuleSet, held: Held, schedule: Schedule) -> None:
         shared = SharedBlock(self._store, rules.tenant)
-        gate = ShareGate(self._keeper, held, budget_of(rules, READ_SHARE), shared, patience_s=float("inf"))
+        gate = ShareGate(
+            self._keeper,
+            held,
+            budget_of(rules, READ_SHARE),
+            shared,
+            patience_s=float("inf"),
+            sleep=self._without_turn,
+        )
         try:
             client = client_of(rules, self._http, gate, timeout_s=self._timing.request_timeout_s)
             reader = Reader(
@@ -211,6 +218,14 @@ class Reading:
         finally:
             await gate.tell_others()
             await self._keeper.release(held, gate.spend())
+
+    async def _without_turn(self, seconds: float) -> None:
+        """Sleep for the tenant's own budget; its turn is another tenant's meanwhile."""
+        self._turns.release()
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            await self._turns.acquire()
 
     async def _read_kind(
         self,
