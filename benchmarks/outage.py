@@ -91,13 +91,17 @@ def measure(directory: Path, *, quick: bool) -> list[Figure]:
                     stream.wait_for_quotes(tenant, halos[tenant])
             run_together((steady, flood), _WARM_UP_S)
             wait_until_quiet(hub, after=0)
-            before = _phase(halos, steady, flood, (hour_s / 2,))
+            part_s = hour_s / 2
+            before = _phase(halos, steady, flood, part_s)
             wait_until_quiet(hub, after=0)
             halos[NOISY].arm("hang", on="all", times=0)
-            away = _phase(halos, steady, flood, (hour_s / 2, hour_s / 2))
+            hanging = _phase(halos, steady, flood, part_s)
+            halos[NOISY].disarm()
+            halos[NOISY].arm("drop", on="all", times=0)
+            away = hanging.and_then(_phase(halos, steady, flood, part_s))
             back_s = _caught_up_s(halos[NOISY], flood)
             wait_until_quiet(hub, after=0)
-            after = _phase(halos, steady, flood, (hour_s / 2,))
+            after = _phase(halos, steady, flood, part_s)
         finally:
             steady.close()
             flood.close()
@@ -146,17 +150,11 @@ def tenants_around(noisy: str) -> Tenants:
     return Tenants(tuple(same[:_NEIGHBOURS]), tuple(different[:_STRANGERS]))
 
 
-def _phase(halos: dict[str, Sandbox], steady: Stream, flood: Stream, parts_s: Sequence[float]) -> Phase:
-    """The load for so long; between two parts the noisy tenant's Halo goes from hanging to cutting connections."""
+def _phase(halos: dict[str, Sandbox], steady: Stream, flood: Stream, seconds: float) -> Phase:
+    """The load for so long: each time as long, so that a machine that can't carry it falls behind as far each time."""
     noisy = halos[NOISY]
     before = noisy.last_request()
-    sent, flooded = run_together((steady, flood), parts_s[0])
-    for seconds in parts_s[1:]:
-        noisy.disarm()
-        noisy.arm("drop", on="all", times=0)
-        more, more_flooded = run_together((steady, flood), seconds)
-        sent += more
-        flooded += more_flooded
+    sent, flooded = run_together((steady, flood), seconds)
     taken = {
         tenant: took_s([event for event in sent if event.tenant == tenant], halos[tenant], since=before)
         for tenant in steady.tenants
