@@ -19,6 +19,7 @@ from hub.store.errors import StoreNotSupported, StoreUnavailable, passes
 from hub.store.sql import store_now
 
 _WAL_ATTEMPTS = 100
+_FROZEN_S = 10.0
 
 
 class Store:
@@ -39,7 +40,8 @@ class Store:
 
         `url` is `postgresql+asyncpg://…` or `sqlite+aiosqlite:///<file>` (the driver may be left out).
         `pool_size` bounds the writing and the reading connections, each; SQLite has a single writing one.
-        `timeout_s` ends a statement, on SQLite the wait for another process's transaction.
+        `timeout_s` ends a statement, on SQLite the wait for another process's transaction. PostgreSQL ends a
+        transaction in which nothing is asked for so long, or for ten seconds.
         Raises StoreNotSupported, StoreUnavailable.
         """
         parsed = _supported(url)
@@ -117,6 +119,8 @@ def _postgresql_engines(url: URL, pool_size: int, timeout_s: float) -> tuple[Asy
     settings = {
         "application_name": "halo-hub",
         "statement_timeout": str(int(timeout_s * 1000)),
+        # A process that is frozen, or whose machine is gone, must not keep its locks from those that take over.
+        "idle_in_transaction_session_timeout": str(int(min(_FROZEN_S, timeout_s) * 1000)),
         # Elsewhere off may be a bargain; here a crash of the server would be a restore from a moment ago.
         "synchronous_commit": "on",
         # A plan kept from when a table was empty reads all of it, until the next ANALYZE; planning takes 0.1 ms.

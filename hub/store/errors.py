@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 
-# Connection failures, lost races (serialization, deadlock), lack of resources, shutdown and time-outs, locks.
-_PASSING_STATES = ("08", "40", "53", "57", "55P03")
+# Connection failures, transactions given up, lost races (serialization, deadlock), lack of resources, shutdown and
+# time-outs, locks.
+_PASSING_STATES = ("08", "25P03", "40", "53", "57", "55P03")
 _PASSING_SQLITE = re.compile(r"is locked|unable to open|disk I/O|is full|is busy")
 
 

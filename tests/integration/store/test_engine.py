@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete, exc, insert, select, text
 
-from hub.store import Store, StoreNotSupported, StoreUnavailable, outbox
+from hub.store import Store, StoreNotSupported, StoreUnavailable, leases, outbox
 from hub.store.sql import store_now
 from hub.store.tables import store_generation
 from tests.support.eventually import eventually
@@ -161,6 +161,29 @@ async def test_a_row_locked_for_longer_than_the_timeout_is_unavailable(postgres:
             async with store.write() as conn:
                 await conn.execute(insert(store_generation).values(id=1, generation=2))
     await store.close()
+    await other.close()
+
+
+async def test_who_stands_still_in_a_transaction_keeps_no_lock_from_who_takes_over(
+    postgres: PostgresServer,
+) -> None:
+    """A process may be frozen between any two statements, and its successor needs the very rows that it holds."""
+    url = postgres.create_database()
+    frozen, other = await Store.open(url, timeout_s=0.5), await Store.open(url)
+    await frozen.migrate()
+
+    async def stand_still() -> None:
+        async with frozen.write() as holding:
+            await leases.take(holding, "acme", "write", "frozen", 0.1)
+            async with other.write() as conn:
+                assert await leases.take(conn, "acme", "write", "other", 30.0)
+            await leases.take(holding, "acme", "write", "frozen", 30.0)
+
+    with pytest.raises(StoreUnavailable):
+        await stand_still()
+    async with frozen.write() as conn:
+        assert await leases.take(conn, "acme", "write", "frozen", 30.0) is None, "what it had begun is undone"
+    await frozen.close()
     await other.close()
 
 
