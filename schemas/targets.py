@@ -48,7 +48,8 @@ class Intent(OwnData, frozen=True, kw_only=True):
     """A write to Halo that may have happened: stored before the request, gone when it has settled.
 
     `sent_at` is the store's clock, in seconds since the epoch, before the request left; `state_hash` is the
-    desired state that was sent, so that a later reader can tell whether Halo already has the newest one.
+    desired state that was sent, so that a later reader can tell whether Halo already has the newest one, `seq` its
+    command's: no older one is written while it is open.
     """
 
     command_id: str
@@ -56,6 +57,7 @@ class Intent(OwnData, frozen=True, kw_only=True):
     epoch: int
     sent_at: float
     state_hash: str
+    seq: tuple[int, ...] = ()
 
 
 class TargetState(OwnData, frozen=True, kw_only=True):

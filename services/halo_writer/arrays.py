@@ -23,7 +23,7 @@ from schemas.control import ArrayProof
 from schemas.targets import Kind, Target, TargetState
 from services.halo_writer.kinds import SPECS
 from services.halo_writer.plan import FindMatch, Known, Update, plan
-from services.halo_writer.restored import may_be_unseen
+from services.halo_writer.restored import unseen_since
 from services.halo_writer.work import Work
 
 Operation = Literal["create", "update"]
@@ -82,8 +82,8 @@ def _operation(
     if proof is None or not proof.ok:
         return None
     command = work.command
-    look_first = may_be_unseen(work, row, restored)
-    match plan(command, row, Known(), now=now, settle_s=settle_s, look_first=look_first):
+    restored_at = unseen_since(work, row, restored)
+    match plan(command, row, Known(), now=now, settle_s=settle_s, restored_at=restored_at):
         case Update(_, groups) if SPECS[command.target.kind].repeatable(command, row, groups):
             return "update"
         case FindMatch() if proof.atomic:

@@ -89,7 +89,7 @@ class Backlog:
     async def park(self, work: Work, parked: Parked, held: Held) -> None:
         """A command that was tried waits; a newer one of its target that came meanwhile waits in its place."""
         asks = parked.question is not None and (work.row is None or work.row.reason != "decision")
-        best, newer = work, await self._newer(work)
+        best, newer = work, self.queue.taken_out(work.row_key)
         if newer is not None:
             best = newest(work, newer)
         row = pending_row(
@@ -157,16 +157,6 @@ class Backlog:
             else:
                 written.append((best, joined))
         await self._write(written, held)
-
-    async def _newer(self, work: Work) -> Work | None:
-        """What came for the target of a command in hand, from memory or from a row of its own."""
-        newer = self.queue.taken_out(work.row_key)
-        if self.queue.has_row(work.row_key):
-            rows = await self._rows([work.row_key])
-            spilled = _read(rows[0]) if rows else None
-            if spilled is not None:
-                newer = spilled if newer is None else newest(spilled, newer)
-        return newer
 
     async def _rows(self, keys: Iterable[str]) -> list[Pending]:
         wanted = list(keys)

@@ -33,7 +33,7 @@ from services.halo_writer.kinds.base import (
 )
 from services.halo_writer.names import Unknown
 from services.halo_writer.resolve import NeedsCatalogue, NeedsTarget, Ready, resolve_references
-from services.halo_writer.restored import generation_of, may_be_unseen
+from services.halo_writer.restored import generation_of, unseen_since
 from services.halo_writer.settle import Overtaken, alarm, save_row, settle, tell_again
 from services.halo_writer.together import Poster, Single
 from services.halo_writer.tools import Ended, Parked, Tools
@@ -87,7 +87,7 @@ class Execution:
             self._known,
             now=self._now(),
             settle_s=self._t.timing.settle_s,
-            look_first=may_be_unseen(self._work, row, self._restored),
+            restored_at=unseen_since(self._work, row, self._restored),
             waits_for_rejected=self._t.rules.blocks(command.target.source, command.target.kind)
             and tell.rejected_before(row),
         )
@@ -244,6 +244,7 @@ class Execution:
             epoch=self._t.held.epoch,
             sent_at=self._t.held.store_now_at_most(),
             state_hash=self._command.state_hash,
+            seq=self._command.seq,
         )
         before = self._row
         await self._save(tell.with_intent(before, intent))

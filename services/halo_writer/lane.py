@@ -24,11 +24,11 @@ from hub.store import holds, outbox, targets
 from hub.store.engine import Store
 from hub.store.errors import StoreUnavailable
 from hub.store.holds import Hold
+from hub.store.targets import Restored
 from hub.tenants.secrets import SecretUnavailable
 from services.halo_writer.backlog import Backlog
 from services.halo_writer.gate import TenantGate
 from services.halo_writer.noops import noops
-from services.halo_writer.restored import generation_of
 from services.halo_writer.runner import Runner
 from services.halo_writer.settle import Overtaken
 from services.halo_writer.standing import Standing
@@ -167,9 +167,7 @@ class Lane:
             restored,
             publish=self._publish_outbox,
         )
-        intake = asyncio.create_task(
-            self._intake(held, generation_of(restored)), name=f"intake {self.tenant}"
-        )
+        intake = asyncio.create_task(self._intake(held, restored), name=f"intake {self.tenant}")
         intake.add_done_callback(lambda _: self._wake.set())
         try:
             return await self._run(runner, intake, tenancy)
@@ -227,7 +225,7 @@ class Lane:
 
     # Intake -----------------------------------------------------------------------------------------------
 
-    async def _intake(self, held: Held, generation: int) -> None:
+    async def _intake(self, held: Held, restored: Restored | None) -> None:
         """Take in what comes while the runner sends. Ends by raising Overtaken, StoreUnavailable, PublishFailed."""
         spill_s = self._s.settings.timing.spill_s
         queue = self._backlog.queue
@@ -237,7 +235,7 @@ class Lane:
             async with self._backlog.lock:
                 idle = await self._backlog.take_in(held)
                 try:
-                    left = await self._settle_noops(idle, held, generation)
+                    left = await self._settle_noops(idle, held, restored)
                 except BaseException:
                     for work in idle:
                         if not work.durable:
@@ -254,7 +252,7 @@ class Lane:
                 continue
             await self._wait(self._came, spill_s / 4 if queue.in_memory else _LONGEST_WAIT_S)
 
-    async def _settle_noops(self, batch: list[Work], held: Held, generation: int) -> list[Work]:
+    async def _settle_noops(self, batch: list[Work], held: Held, restored: Restored | None) -> list[Work]:
         """End, all at once and without a request, what needs none; the rest in its order.
 
         Outcomes are acknowledged before the rows are marked: a crash between repeats them with the same ids.
@@ -264,7 +262,7 @@ class Lane:
         async with self._s.store.read() as conn:
             rows = await targets.load(conn, [work.command.target for work in batch])
         settle_s = self._s.settings.timing.settle_s
-        found = noops(batch, rows, now=held.store_now(), settle_s=settle_s, generation=generation)
+        found = noops(batch, rows, now=held.store_now(), settle_s=settle_s, restored=restored)
         await self._s.publisher.publish(found.messages)
         if found.states:
             async with self._s.store.write() as conn:

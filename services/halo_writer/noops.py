@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from typing import assert_never
 
 from hub.bus.records import Outgoing
+from hub.store.targets import Restored
 from schemas.targets import Target, TargetState
 from services.halo_writer import ending as tell
 from services.halo_writer.ending import Ending
 from services.halo_writer.plan import Known, Repeat, Superseded, Unchanged, plan
+from services.halo_writer.restored import generation_of, unseen_since
 from services.halo_writer.tools import Ended
 from services.halo_writer.work import Work
 
@@ -29,7 +31,12 @@ class NoOps:
 
 
 def noops(
-    batch: Iterable[Work], rows: Mapping[Target, TargetState], *, now: float, settle_s: float, generation: int
+    batch: Iterable[Work],
+    rows: Mapping[Target, TargetState],
+    *,
+    now: float,
+    settle_s: float,
+    restored: Restored | None,
 ) -> NoOps:
     """Split a batch (in its order) into what ends at once and what has to be executed.
 
@@ -43,9 +50,10 @@ def noops(
         first = target not in seen
         seen.add(target)
         row = rows.get(target) or TargetState(target=target)
-        decision = plan(work.command, row, Known(), now=now, settle_s=settle_s)
+        restored_at = unseen_since(work, row, restored)
+        decision = plan(work.command, row, Known(), now=now, settle_s=settle_s, restored_at=restored_at)
         if first and work.row is None and isinstance(decision, Unchanged | Superseded | Repeat):
-            _end(found, work, row, decision, now, generation)
+            _end(found, work, row, decision, now, generation_of(restored))
         else:
             found.left.append(work)
     return found

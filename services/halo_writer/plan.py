@@ -193,6 +193,13 @@ Decision = (
 )
 
 
+_UNPROVEN = Decide(
+    "create.unproven",
+    "a create may have been applied, and no look-up is proven to find it on this tenant: "
+    "run `hub tenant check --write-proof`, or look in Halo for the record",
+)
+
+
 def plan(  # noqa: PLR0911 - a case a line reads better than a case in a case
     command: Command,
     row: TargetState,
@@ -200,34 +207,34 @@ def plan(  # noqa: PLR0911 - a case a line reads better than a case in a case
     *,
     now: float,
     settle_s: float,
-    look_first: bool = False,
     waits_for_rejected: bool = False,
+    restored_at: float | None = None,
 ) -> Decision:
     """The next step for `command`, whose target's row is `row`.
 
-    `look_first` demands a look-up by our key before any create (after a rejection, a restore of the store).
+    `restored_at` is when the store was restored to a moment that may lie before what this command once did.
     `waits_for_rejected`: the target's last command was rejected and the tenant's rules let no newer one pass it.
     """
     if _is_repeat(command, row):
         return Repeat()
     if not command.ensure and command.seq < row.seq:
         return Superseded()
-    if command.basis.cause and row.halo_id is not None and row.intent is None:
-        # A redrive mends what went wrong: the record that all else relies on may be what is missing.
-        if known.read_back is None:
-            return ReadRecord(row.halo_id)
-        if not known.read_back.exists:
-            return Forget()
-    if waits_for_rejected and not command.ensure and not command.basis.cause:
-        return Wait("predecessor", not_before=float("inf"), waits_for=row.target.key)
+    redriven = _redriven(command, row, known)
+    if redriven is not None:
+        return redriven
     if command.ensure and row.halo_id is not None:
         # An open update of it is its own command's to bring to an end.
         return Unchanged()
+    held_back = None if command.ensure else _held_back(command, row, waits_for_rejected, now)
+    if held_back is not None:
+        return held_back
+    if restored_at is not None:
+        return _after_restore(command, row, known, restored_at, now, settle_s)
     match row.intent:
         case None if row.halo_id is not None:
             return _known_record(command, row, row.halo_id)
         case None:
-            return _fresh(command, row, known, look_first=look_first or row.look_first)
+            return _fresh(command, row, known, look_first=row.look_first)
         case Intent(operation="create") as intent:
             return _after_create(command, row, known, intent, settle_s)
         case Intent() as intent:
@@ -251,6 +258,25 @@ def elsewhere(
         f"made for the Halo at {command.target.instance}, which is no longer this tenant's; "
         "redrive the dead letter: its event is mapped for the present one",
     )
+
+
+def _redriven(command: Command, row: TargetState, known: Known) -> Decision | None:
+    """A redrive mends what went wrong: the record that all else relies on may be what is missing."""
+    if not command.basis.cause or row.halo_id is None or row.intent is not None:
+        return None
+    if known.read_back is None:
+        return ReadRecord(row.halo_id)
+    return None if known.read_back.exists else Forget()
+
+
+def _held_back(command: Command, row: TargetState, waits_for_rejected: bool, now: float) -> Wait | None:
+    """Whether another command of the target comes first."""
+    if waits_for_rejected and not command.basis.cause:
+        return Wait("predecessor", not_before=float("inf"), waits_for=row.target.key)
+    if row.intent is not None and row.intent.seq > command.seq:
+        # Whatever wrote it comes again, and takes this one's place: an older state is not written over it.
+        return Wait("ambiguous", not_before=now + _RULES_S)
+    return None
 
 
 def _is_repeat(command: Command, row: TargetState) -> bool:
@@ -299,11 +325,7 @@ def _after_create(
     if known.by_our_key.at < settled_at:
         return Wait("ambiguous", not_before=settled_at)
     if not known.by_our_key.proven:
-        return Decide(
-            "create.unproven",
-            "a create may have been applied, and no look-up is proven to find it on this tenant: "
-            "run `hub tenant check`, or look in Halo for the record",
-        )
+        return _UNPROVEN
     return Create()
 
 
@@ -315,6 +337,26 @@ def _after_update(
     if now < settled_at:
         return Wait("ambiguous", not_before=settled_at)
     return _compared(command, known, row.halo_id, "updated")
+
+
+def _after_restore(
+    command: Command, row: TargetState, known: Known, restored_at: float, now: float, settle_s: float
+) -> Decision:
+    """The row may lack a create or an update that was sent until the restore: nothing that it says of Halo counts."""
+    settled_at = restored_at + settle_s
+    if row.intent is not None:
+        settled_at = max(settled_at, row.intent.sent_at + settle_s)
+    if now < settled_at:
+        return Wait("ambiguous", not_before=settled_at)
+    if row.halo_id is not None:
+        return _compared(command, known, row.halo_id, "updated")
+    if known.by_our_key is None:
+        return FindOurKey()
+    if _still_there(known.by_our_key, known):
+        return _found_ours(command, known, known.by_our_key)
+    if not known.by_our_key.proven:
+        return _UNPROVEN
+    return _fresh(command, row, known, look_first=False)
 
 
 def _found_ours(command: Command, known: Known, found: ByOurKey) -> Decision:

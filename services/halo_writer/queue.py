@@ -6,7 +6,8 @@ Kafka would have to hold back for the tenant's neighbours.
 
 Invariants:
 
-* INV-16 What was neither ended nor put into a row within `spill_s` is named by `late`, whatever else goes on.
+* INV-16 What was neither ended nor put into a row within `spill_s` is named by `late`, but for newer commands of a
+  target that is in hand: they wait until that one has ended or is in a row.
 * While a target waits in a row its newer commands take the row's place instead of running; a redrive runs at once.
 * A round takes the commands that have waited longest, and runs them by phase: no stream of new work starves old.
 """
@@ -103,7 +104,7 @@ class Queue:
             for place, work in here.items()
             if not work.durable and now - work.taken_at >= spill_s
         ]
-        return [self._whole(key) for key in dict.fromkeys(key for key, _ in slow)]
+        return self._wholes(key for key, _ in slow)
 
     def held(self, standing: Standing, now: float) -> list[Work]:
         """What is in memory and can't be sent now because of a hold; it leaves memory once it is in a row."""
@@ -113,7 +114,13 @@ class Queue:
             for (key, _), work in here.items()
             if standing.stops(work.command.target.kind, key, now) is not None
         ]
-        return [self._whole(key) for key in dict.fromkeys(keys)]
+        return self._wholes(keys)
+
+    def _wholes(self, keys: Iterable[str]) -> list[Work]:
+        """What stands for each target, but for those in hand: a row of theirs would take the place of the command's
+        own, and with it all that is to be told of it.
+        """
+        return [self._whole(key) for key in dict.fromkeys(keys) if key not in self._started]
 
     def _whole(self, key: str) -> Work:
         """The one command that stands for all of a target's in memory, in its place."""

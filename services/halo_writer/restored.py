@@ -12,16 +12,16 @@ from schemas.topics import COMMANDS
 from services.halo_writer.work import Work
 
 
-def may_be_unseen(work: Work, row: TargetState, restored: Restored | None) -> bool:
-    """Whether Halo may hold this target's record without the store knowing; then a create looks for it first."""
+def unseen_since(work: Work, row: TargetState, restored: Restored | None) -> float | None:
+    """The restore that may have cost the store what was written for this target since; None when it can't have."""
     if restored is None or row.generation >= restored.generation:
-        return False
+        return None
     if work.row is not None and work.row.since < restored.at:
-        return True
+        return restored.at
     if work.position is None:
-        return False
+        return None
     partition, offset = work.position
-    return offset < restored.log_ends.get((COMMANDS, partition), 0)
+    return restored.at if offset < restored.log_ends.get((COMMANDS, partition), 0) else None
 
 
 def generation_of(restored: Restored | None) -> int:

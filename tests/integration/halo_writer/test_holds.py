@@ -255,6 +255,7 @@ async def test_after_a_restore_what_was_on_the_log_before_it_is_looked_for_and_n
 
 async def test_an_update_whose_answer_comes_after_a_takeover_raises_the_alarm(bench: Bench) -> None:
     """The successor may have written a newer state before it: someone must look."""
+    bench.request_timeout_s = 5.0
     client = customer(bench, "org-1", "Old")
     await bench.settle(client)
     halo_id = bench.outcome(client).halo_id

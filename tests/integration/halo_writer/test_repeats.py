@@ -232,6 +232,7 @@ async def test_a_creation_whose_absence_can_not_be_proven_becomes_a_decision_and
 @on_both_databases
 async def test_a_takeover_sends_nothing_twice_and_the_old_owner_settles_nothing(bench: Bench) -> None:
     """The first owner's answer is late; the second waits, finds the record and settles it."""
+    bench.request_timeout_s = 5.0
     await bench.prove_look_ups()
     bench.sandbox.arm("slow", path="^/Quotation$", delay_s=0.6)
     commands = bench.tool.whole_quote()
@@ -312,6 +313,7 @@ async def test_a_redrive_makes_anew_what_was_deleted_in_halo_also_what_the_quote
 async def test_after_a_restore_each_creation_that_was_on_the_log_looks_for_our_key_first(
     bench: Bench,
 ) -> None:
+    await bench.prove_look_ups()
     tool = bench.tool
     commands = tool.whole_quote(org_name="Brightwater Dental Group")
     link = {"third_party_id": our_key(commands[-1].target), "third_party_desc": "halo-hub"}

@@ -52,7 +52,7 @@ class Restored(Enum):
 class Question(NamedTuple):
     """One question to the plan: what was found out, and whether `settle_s` has passed since the intent.
 
-    `old` tells that the command is from before a restore, `unsure` that the row is taken for one that may be wrong.
+    `old` tells that the command is from before a restore.
     """
 
     target: int
@@ -63,7 +63,6 @@ class Question(NamedTuple):
     aged: bool
     old: bool = False
     restored: Restored = Restored.NEVER
-    unsure: bool = False
 
 
 class Look(NamedTuple):
@@ -126,7 +125,7 @@ class Decisions:
         self.asked: dict[Question, Answer] = {}
         self.arrived: Callable[..., tuple[list[Job], list[Job]]] = cache(self._arrived)
         self.newest: Callable[[Job, Job], Job] = cache(self._newest)
-        self.with_intent: Callable[[int, bool], int] = cache(self._with_intent)
+        self.with_intent: Callable[[int, bool, int, int], int] = cache(self._with_intent)
         self.withdrawn: Callable[[int], int] = cache(self._withdrawn)
         self.ended: Callable[[Question, bool], int | None] = cache(self._ended)
 
@@ -187,8 +186,8 @@ class Decisions:
     def ask(self, question: Question, vary: Vary = lambda row: row) -> tuple[planned.Decision, TargetState]:
         """What the plan says as the shell asks it, and of which row; `vary` changes what must not matter."""
         row = vary(_at_times(self.row(question.row), question.aged))
-        if question.unsure:
-            row = of_before(row, NOW - SETTLE_S)
+        if question.old and not self.rules.distrusts_rows_of_before_a_restore:
+            row = msgspec.structs.replace(row, look_first=row.halo_id is None, generation=1)
         work = self._work(Job(question.target, question.command, old=question.old))
         execution = Execution(_tools(), work, row, _restored(question))
         execution._known = known_of(question)
@@ -204,10 +203,11 @@ class Decisions:
 
     # Rows -------------------------------------------------------------------------------------------------
 
-    def _with_intent(self, number: int, creates: bool) -> int:
+    def _with_intent(self, number: int, creates: bool, target: int, command: int) -> int:
         row = self.row(number)
+        seq = self.command(target, command).seq if self.rules.an_open_newer_write_is_left_alone else ()
         operation: Operation = "create" if creates else "update"
-        intent = Intent(command_id="", operation=operation, epoch=0, sent_at=NOW, state_hash="")
+        intent = Intent(command_id="", operation=operation, epoch=0, sent_at=NOW, state_hash="", seq=seq)
         if self.rules.an_open_write_hides_the_state:
             return self._rows.number(tell.with_intent(row, intent))
         return self._rows.number(msgspec.structs.replace(row, intent=intent))
@@ -350,16 +350,6 @@ def _tools() -> Tools:
         **dict.fromkeys(["store", "client", "gate", "fresh_s"]),
     )
     return cast("Tools", decides)
-
-
-def of_before(row: TargetState, at: float) -> TargetState:
-    """A row of before a restore: any write may have followed it, so it is as if one were under way since then."""
-    operation: Operation = "create" if row.halo_id is None else "update"
-    sent_at = at
-    if row.intent is not None:
-        operation, sent_at = row.intent.operation, max(at, row.intent.sent_at)
-    intent = Intent(command_id="", operation=operation, epoch=0, sent_at=sent_at, state_hash="")
-    return msgspec.structs.replace(row, intent=intent)
 
 
 def values_of(command: Command, commands: Sequence[Command]) -> tuple[int, ...]:

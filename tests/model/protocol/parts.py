@@ -147,6 +147,7 @@ class Rules:
     row_before_offset: bool = True
     newest_wins: bool = True
     an_older_seq_never_writes: bool = True
+    an_open_newer_write_is_left_alone: bool = True
     waits_for_what_it_refers_to: bool = True
     ends_only_its_own_row: bool = True
     leaves_the_row_of_the_command_in_hand: bool = True

@@ -211,14 +211,17 @@ class Steps:
         question = Question(job.target, job.command, hand.row, hand.looked, hand.read, aged)
         if world.restored is None or not self.rules.looks_first_after_a_restore:
             return question
-        restored = Restored.LONG_AGO if world.restored[0] else Restored.NOW
-        unsure = job.old and row.generation < 1 and self.rules.distrusts_rows_of_before_a_restore
-        return question._replace(old=job.old, restored=restored, unsure=unsure)
+        passed = world.restored[0] or not self.rules.waits_to_settle_after_a_restore
+        restored = Restored.LONG_AGO if passed else Restored.NOW
+        return question._replace(old=job.old and row.generation < 1, restored=restored)
 
     def _decides(self, world: World, hand: Hand) -> Hand:
         question = self._question(world, hand)
-        young = question.restored is Restored.NOW and self.rules.waits_to_settle_after_a_restore
-        if young and question.old and self.d.row(hand.row).generation < 1:
+        if (
+            question.old
+            and question.restored is Restored.NOW
+            and not self.rules.distrusts_rows_of_before_a_restore
+        ):
             return parking(hand)
         answer = self.d.answer(question)
         if isinstance(answer, Read | Write) and self._lacks(world, hand.job.target):
@@ -285,7 +288,7 @@ class Steps:
             return Step("no intent", go(world, number, Hand("send", hand.job, write.row, write=write)))
         if not self._may_save(writer):
             return Step("overtaken", stopped(world, number))
-        row = self.d.with_intent(write.row, write.creates)
+        row = self.d.with_intent(write.row, write.creates, target, hand.job.command)
         saved = at(world, target, row=row, aged=False)
         return Step("intent", go(saved, number, Hand("send", hand.job, row, write=write)))
 

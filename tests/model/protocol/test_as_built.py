@@ -1,38 +1,16 @@
-"""Where the product falls short of the protocol that the model holds with; each test tells the shortest way there."""
+"""Interleavings that the model found to break the product once, run on the product itself."""
 
 from __future__ import annotations
-
-from dataclasses import replace
-
-import pytest
 
 from hub.lease_keeper import LeaseKeeper
 from services.halo_writer.backlog import Backlog
 from services.halo_writer.standing import Standing
 from services.halo_writer.tools import Timing
-from tests.model.protocol.explore import explore
-from tests.model.protocol.parts import Rules
-from tests.model.protocol.test_protocol import RESTORED, REVISIONS, TWICE
+from tests.model.protocol.test_protocol import REVISIONS
 from tests.model.stores import OneTransaction
 from tests.unit.halo_writer.build import TENANT, work_of
 
 
-@pytest.mark.xfail(
-    strict=True, reason="what a restored row says of Halo is trusted, and absence at once believed"
-)
-def test_after_a_restore_the_writer_itself_waits_looks_and_distrusts_the_rows_of_before() -> None:
-    as_built = Rules(distrusts_rows_of_before_a_restore=False, waits_to_settle_after_a_restore=False)
-    found = explore(RESTORED, as_built)
-    assert found.harm is None, found
-
-
-@pytest.mark.xfail(strict=True, reason="an intent doesn't say which seq it is of")
-def test_no_older_state_is_written_over_one_whose_write_is_still_open() -> None:
-    found = explore(replace(TWICE, strict=True))
-    assert found.harm is None, found
-
-
-@pytest.mark.xfail(strict=True, reason="a row for its turn takes the place of the row of the command in hand")
 def test_a_command_in_hand_is_told_even_if_the_process_dies_after_a_newer_one_got_a_row() -> None:
     with OneTransaction() as store:
         assert store.run(_told_after_a_crash(store)) == {"older", "newer"}

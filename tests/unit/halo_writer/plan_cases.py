@@ -118,7 +118,8 @@ def cases_of(*commands: Command) -> list[Case]:
 def say(
     command: Command, row: TargetState, known: Known, now: float, look_first: bool = False
 ) -> planned.Decision:
-    return plan(command, row, known, now=now, settle_s=SETTLE_S, look_first=look_first)
+    demanded = msgspec.structs.replace(row, look_first=row.look_first or look_first)
+    return plan(command, demanded, known, now=now, settle_s=SETTLE_S)
 
 
 def every(cases: list[Case], applies: Callable[[Case], bool], holds: Callable[[Case], bool]) -> None:

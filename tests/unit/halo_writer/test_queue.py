@@ -104,7 +104,8 @@ def test_a_newer_command_joins_its_target_in_the_present_round() -> None:
     assert [older.seq for older in work.superseded] == [(1, 1)]
 
 
-def test_a_newer_command_of_one_in_hand_waits_for_it_and_may_have_a_row_of_its_own() -> None:
+def test_a_newer_command_of_one_in_hand_gets_no_row_before_that_one_has_ended() -> None:
+    """It would take the place of the other's row, and with it all that is to be told of that one."""
     queue = Queue()
     came(queue, 1.0, full("a", 1))
     queue.begin_round(queue.choose(FREE, 1.0, 9)[0])
@@ -112,10 +113,9 @@ def test_a_newer_command_of_one_in_hand_waits_for_it_and_may_have_a_row_of_its_o
     queue.start(in_hand)
     came(queue, 2.0, full("a", 2))
     assert queue.upcoming() == []
-    (newer,) = queue.late(4.0, 2.0)
-    queue.into_row(row_of(newer), newer)
+    assert queue.late(40.0, 2.0) == []
     queue.finish(in_hand)
-    assert keys(queue) == {key("a")}, "its row outlives the command that was in hand"
+    assert [work.command.seq for work in queue.late(40.0, 2.0)] == [(2, 1)]
 
 
 def test_a_round_takes_what_waits_longest_so_that_new_work_starves_nothing() -> None:
