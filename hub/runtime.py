@@ -71,7 +71,8 @@ class Service:
         condition = self.health.condition(what)
         while not self._stop.is_set():
             try:
-                await attempt()
+                if not await self._unless_stopped(attempt()):
+                    return False
             except missing as error:
                 if condition.why == "not yet":
                     _log.warning("service.waiting", what=what, error=str(error))
@@ -82,6 +83,19 @@ class Service:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), _AWAY_S)
         return False
+
+    async def _unless_stopped(self, attempt: Awaitable[object]) -> bool:
+        """Whether the attempt ended before the service was told to stop; raises what it raised."""
+        trying, stopped = asyncio.ensure_future(attempt), asyncio.ensure_future(self._stop.wait())
+        try:
+            await asyncio.wait((trying, stopped), return_when=asyncio.FIRST_COMPLETED)
+            if trying.done():
+                trying.result()
+            return trying.done()
+        finally:
+            trying.cancel()
+            stopped.cancel()
+            await asyncio.gather(trying, stopped, return_exceptions=True)
 
     async def until_stopped(self) -> None:
         """Return when SIGTERM or SIGINT came. Raises ServiceFailed when a loop or a consumer failed."""

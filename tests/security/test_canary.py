@@ -235,19 +235,24 @@ def _spoil_files(place: Place) -> None:
 
 
 def _crash(place: Place) -> None:
-    """Processes that can't start, each for another reason; and one that is killed."""
+    """Processes that can't start, each for another reason; one that waits for its store; and one that is killed."""
     hub = place.hub
     url = hub.environment["HUB_STORE_URL"]
     no_port = url.rpartition(":")[0] + ":1/hub"
     no_number = url.rpartition(":")[0] + f":{STORE.core}/hub"
-    starts = [
+    waiting = [
         hub.start("writer", "no-store", HUB_STORE_URL=no_port),
-        hub.start("ingest", "no-url", HUB_STORE_URL=no_number),
         hub.start("mapper", "no-sasl", HUB_KAFKA_SECURITY_PROTOCOL="SASL_PLAINTEXT"),
+    ]
+    starts = [
+        hub.start("ingest", "no-url", HUB_STORE_URL=no_number),
         hub.start("writer", "no-setting", HUB_KAFKA_SECURITY_PROTOCOL=SASL.value, HUB_LEASE_TTL_S=SASL.value),
     ]
     for process in starts:
         assert process.ended(60) != 0
+    for process in waiting:
+        eventually(lambda log=process.log: "service.waiting" in log.read_text(), timeout_s=60, what="a word")
+        assert process.stop() == 0
     hub.processes["writer"].kill()
     hub.start("writer")
     hub.wait_ready("writer")

@@ -57,6 +57,8 @@ class Mappers:
             "HUB_REQUEST_TIMEOUT_S": "2",
             "HUB_DRAIN_S": "5",
             "HUB_KAFKA_SESSION_TIMEOUT_S": "2",
+            # Each test has a store of its own, and the Kafka of all.
+            "HUB_ACCEPT_START_POSITION": "true",
         }
         log = (self.directory / f"mapper-{len(self.processes)}.log").open("wb")
         process = subprocess.Popen(
