@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import os
 from enum import StrEnum
+from types import ModuleType
 from typing import Annotated
 
 import structlog
@@ -18,7 +19,7 @@ from hub.bus.connect import KafkaError, security_of
 from hub.bus.errors import BusError
 from hub.bus.settings import client_options
 from hub.bus.topics import partition_counts
-from hub.runtime import ServiceFailed, serving
+from hub.runtime import Service, ServiceFailed, serving
 from hub.settings import Settings
 from hub.store.engine import Store
 from hub.store.errors import StoreError, StoreUnavailable
@@ -36,6 +37,7 @@ class Name(StrEnum):
     WRITER = "writer"
 
 
+_AGAIN_S = 1.0
 _PACKAGES = {Name.INGEST: "ingest", Name.MAPPER: "mapper", Name.WRITER: "halo_writer"}
 
 
@@ -60,13 +62,32 @@ def run(service: Annotated[Name, typer.Argument(help="which service this process
 
 async def _run(name: Name, settings: Settings) -> None:
     app = importlib.import_module(f"services.{_PACKAGES[name]}.app")
-    async with serving(name.value, host=settings.health_host, port=settings.health_port) as service:
-        options = client_options(settings.bootstrap_servers, security=security_of(settings))
-        # A start that comes while Kafka or the store is away isn't worth a crash loop.
-        there = await service.wait_for("Kafka", lambda: partition_counts(options, ()), KafkaError)
-        there = there and await service.wait_for("the store", lambda: _opened(settings), StoreUnavailable)
-        if there:
-            await app.run(settings, service)
+    anew = True
+    while anew:
+        async with serving(name.value, host=settings.health_host, port=settings.health_port) as service:
+            anew = not await _served(app, service, settings)
+        anew = anew and not service.stopping
+
+
+async def _served(app: ModuleType, service: Service, settings: Settings) -> bool:
+    """Whether the service ran until it was told to stop; False when what it needs went away while it started."""
+    options = client_options(settings.bootstrap_servers, security=security_of(settings))
+    # A start that comes while Kafka or the store is away isn't worth a crash loop.
+    there = await service.wait_for("Kafka", lambda: partition_counts(options, ()), KafkaError)
+    there = there and await service.wait_for("the store", lambda: _opened(settings), StoreUnavailable)
+    if not there:
+        return True
+    try:
+        await service.host(app.run(settings, service))
+    except (KafkaError, StoreUnavailable) as error:
+        if service.stopping:
+            # Nothing is lost: what isn't committed comes again.
+            _log.warning("service.drain_cut_short", what=service.name, error=str(error))
+            return True
+        _log.warning("service.starting_anew", what=service.name, error=str(error))
+        await service.pause(_AGAIN_S)
+        return False
+    return True
 
 
 async def _opened(settings: Settings) -> None:

@@ -39,6 +39,7 @@ class Service:
         self.metrics = metrics
         self.health = health
         self._stop = asyncio.Event()
+        self._started = False
         self._failure: BaseException | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._consumers: dict[str, tuple[Callable[[], ConsumerHealth], Condition]] = {}
@@ -61,6 +62,32 @@ class Service:
         """Follow a consumer: liveness while it polls, readiness once the group has answered, its lag as metrics."""
         self._consumers[group] = (health, self.health.condition(f"assigned {group}"))
 
+    @property
+    def stopping(self) -> bool:
+        """Whether the service was told to stop, or has failed."""
+        return self._stop.is_set()
+
+    async def pause(self, seconds: float) -> None:
+        """Wait, but no longer than until the service is told to stop."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stop.wait(), seconds)
+
+    async def host(self, run: Coroutine[Any, Any, None]) -> None:
+        """Run the service from its start to its drain; one that is told to stop while it starts is cancelled.
+
+        Raises what `run` raises, and ServiceFailed when a loop failed.
+        """
+        running, stopped = asyncio.ensure_future(run), asyncio.ensure_future(self._stop.wait())
+        try:
+            await asyncio.wait((running, stopped), return_when=asyncio.FIRST_COMPLETED)
+            if running.done() or self._started:
+                await running
+        finally:
+            running.cancel()
+            stopped.cancel()
+            await asyncio.gather(running, stopped, return_exceptions=True)
+            self._raise_failure()
+
     async def wait_for(
         self, what: str, attempt: Callable[[], Awaitable[object]], missing: type[Exception]
     ) -> bool:
@@ -80,8 +107,7 @@ class Service:
             else:
                 condition.holds()
                 return True
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stop.wait(), _AWAY_S)
+            await self.pause(_AWAY_S)
         return False
 
     async def _unless_stopped(self, attempt: Awaitable[object]) -> bool:
@@ -98,8 +124,15 @@ class Service:
             await asyncio.gather(trying, stopped, return_exceptions=True)
 
     async def until_stopped(self) -> None:
-        """Return when SIGTERM or SIGINT came. Raises ServiceFailed when a loop or a consumer failed."""
+        """The start is over: return when SIGTERM or SIGINT came.
+
+        Raises ServiceFailed when a loop or a consumer failed.
+        """
+        self._started = True
         await self._stop.wait()
+        self._raise_failure()
+
+    def _raise_failure(self) -> None:
         if self._failure is not None:
             raise ServiceFailed(f"{self.name}: {self._failure}") from self._failure
 

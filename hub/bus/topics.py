@@ -15,6 +15,8 @@ from hub.bus.settings import DEFAULT_MAX_RECORD_BYTES, client_options
 
 _BATCH_ROOM_BYTES = 64 * 1024
 _ALREADY_EXISTS = 36
+_MOVING = (5, 7, 41)
+"""LEADER_NOT_AVAILABLE, REQUEST_TIMED_OUT, NOT_CONTROLLER. "Fenced" comes as INVALID_REPLICATION_FACTOR."""
 _NO_BROKER_S = 10.0
 _RETRY_S = 0.2
 
@@ -95,7 +97,8 @@ async def create_topics(
 ) -> list[str]:
     """Create those topics that do not exist and return their names; existing ones are left as they are.
 
-    A replication factor of -1 takes the cluster's default.
+    A replication factor of -1 takes the cluster's default. While the cluster is just coming up it is asked again, for
+    `_NO_BROKER_S`.
 
     Raises:
         TopicCreationFailed: the broker refused, with its reasons.
@@ -104,19 +107,30 @@ async def create_topics(
     await admin.start()
     try:
         wanted = [_new_topic(spec, replication_factor, max_record_bytes) for spec in specs]
-        response = await admin.create_topics(wanted)
+        created: list[str] = []
+        give_up_at = time.monotonic() + _NO_BROKER_S
+        while True:
+            answers = (await admin.create_topics(wanted)).topic_errors
+            created += [name for name, code, *_ in answers if code == 0]
+            refused = {
+                name: (message[0] if message else None) or for_code(code).__name__
+                for name, code, *message in answers
+                if code not in (0, _ALREADY_EXISTS)
+            }
+            if not refused:
+                return created
+            if time.monotonic() > give_up_at or not _soon_over(answers):
+                raise TopicCreationFailed(refused)
+            await asyncio.sleep(_RETRY_S)
     finally:
         await admin.close()
-    created: list[str] = []
-    refused: dict[str, str] = {}
-    for name, code, *message in response.topic_errors:
-        if code == 0:
-            created.append(name)
-        elif code != _ALREADY_EXISTS:
-            refused[name] = (message[0] if message else None) or for_code(code).__name__
-    if refused:
-        raise TopicCreationFailed(refused)
-    return created
+
+
+def _soon_over(answers: Sequence[tuple[Any, ...]]) -> bool:
+    """Whether all that is refused is refused because brokers or their controller are just coming up or moving."""
+    return all(
+        code in (0, _ALREADY_EXISTS, *_MOVING) or "fenced" in str(message) for _, code, *message in answers
+    )
 
 
 def _new_topic(spec: TopicSpec, replication_factor: int, max_record_bytes: int) -> NewTopic:

@@ -7,7 +7,6 @@ quote's status is mapped: `quote._status`. Beside it `settings_duty.SettingsDuty
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import datetime as dt
 import os
@@ -23,13 +22,11 @@ from hub.bus.producer import Publisher
 from hub.bus.topics import check_topics
 from hub.dead_letter_box import DeadLetterBox
 from hub.lease_keeper import LeaseKeeper
-from hub.runtime import Service, serving
+from hub.runtime import Service
 from hub.settings import Settings
 from hub.steps import Steps
 from hub.store.engine import Store
 from hub.store.positions import Positions
-from hub.telemetry.logging import configure_logging
-from hub.telemetry.redaction import Redactor
 from hub.tenants.follower import RulesFollower
 from hub.tenants.publisher import SettingsPublisher
 from schemas.topics import QUOTES, TOPICS
@@ -111,22 +108,3 @@ def _now() -> dt.datetime:
 
 def _owner() -> str:
     return f"mapper-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-
-
-async def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT, or until the service fails."""
-    async with serving("mapper", host=settings.health_host, port=settings.health_port) as service:
-        await run(settings, service)
-
-
-def main() -> None:
-    """The process's entry point."""
-    settings = Settings()
-    password = settings.kafka_sasl_password
-    redactor = Redactor((password.get_secret_value(),) if password is not None else ())
-    configure_logging("mapper", redactor=redactor, level=settings.log_level)
-    asyncio.run(serve(settings))
-
-
-if __name__ == "__main__":
-    main()

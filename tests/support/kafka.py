@@ -63,7 +63,7 @@ _TEST_PROPERTIES = {
     "share.coordinator.state.topic.replication.factor": "1",
     "share.coordinator.state.topic.min.isr": "1",
     "log.cleaner.dedupe.buffer.size": "4194304",
-    "broker.session.timeout.ms": "2000",
+    "broker.session.timeout.ms": "4000",
     "broker.heartbeat.interval.ms": "300",
     "num.network.threads": "2",
     "num.io.threads": "2",

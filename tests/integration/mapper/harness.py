@@ -62,7 +62,7 @@ class Mappers:
         }
         log = (self.directory / f"mapper-{len(self.processes)}.log").open("wb")
         process = subprocess.Popen(
-            [sys.executable, "-m", "services.mapper.app"],
+            [sys.executable, "-m", "cli.main", "run", "mapper"],
             cwd=ROOT,
             env={**os.environ, **settings, **environment},
             stdout=log,
