@@ -141,6 +141,14 @@ def _holds_advisories(service: str, ask: Ask) -> bool:
 
 def pip_audit(service: str, pins: Collection[Pin], *options: str) -> Answer:
     """One service's answer about releases. Raises Unreachable, AuditBroken."""
+    answer = Answer({}, {})
+    for text in _requirements(pins):
+        part = _ask(service, text, options)
+        answer = Answer(answer.advisories | part.advisories, answer.skipped | part.skipped)
+    return answer
+
+
+def _ask(service: str, requirements: str, options: Sequence[str]) -> Answer:
     command = [sys.executable, "-m", "pip_audit", "--vulnerability-service", service, "--timeout", "20"]
     command += [
         "--require-hashes",
@@ -152,10 +160,9 @@ def pip_audit(service: str, pins: Collection[Pin], *options: str) -> Answer:
         *options,
     ]
     with tempfile.TemporaryDirectory() as directory:
-        for number, text in enumerate(_requirements(pins)):
-            path = Path(directory) / f"{number}.txt"
-            path.write_text(text)
-            command += ["--requirement", str(path)]
+        path = Path(directory) / "requirements.txt"
+        path.write_text(requirements)
+        command += ["--requirement", str(path)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     try:
         return read_answer(done.stdout)
@@ -182,7 +189,8 @@ def read_answer(text: str) -> Answer:
 
 
 def _requirements(pins: Collection[Pin]) -> list[str]:
-    """Requirement files in which no package stands twice, which pip-audit refuses. It wants hashes and checks none."""
+    """Requirement files in each of which a package stands once: pip-audit refuses more, in all that it is given at
+    once. It wants hashes and checks none."""
     files: defaultdict[int, list[str]] = defaultdict(list)
     seen: Counter[str] = Counter()
     for name, version in sorted(pins):

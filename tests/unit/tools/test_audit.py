@@ -191,6 +191,15 @@ def test_pip_audit_is_understood_as_it_really_answers() -> None:
 
 
 @pytest.mark.usefixtures("loopback")
+def test_two_releases_of_one_package_are_both_judged() -> None:
+    """A lock may pin one for older Pythons and one for newer ones, or the control itself."""
+    newer = Pin(CONTROL.name, "9.0")
+    with advisory_service(vulnerable=[CONTROL]) as url:
+        answer = audit.pip_audit("osv", [newer, CONTROL], "--osv-url", url)
+    assert answer.advisories == {newer: [], CONTROL: ["PYSEC-jinja2, fixed in no release"]}
+
+
+@pytest.mark.usefixtures("loopback")
 def test_a_service_that_fails_on_one_package_is_not_taken_for_unreachable(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
