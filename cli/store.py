@@ -1,4 +1,4 @@
-"""`hub store`: what has to be done to the hub's store by hand, which is only this: to go on after a restore."""
+"""`hub store`: its tables are made ahead of the services, and what has to be done by hand after a restore."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated
@@ -33,9 +33,18 @@ class Rewound(msgspec.Struct, frozen=True):
     lost: int
 
 
-@app.callback()
-def _group() -> None:
-    """Keeps `restored` a command of a group, while it is the only one."""
+@app.command()
+def migrate(json: Json = False) -> None:
+    """Make the store's tables, or bring them to this release. Again does no harm.
+
+    Services do so themselves when they start; this is for a job ahead of them, whose role may own the tables. What a
+    newer release has made is left as it is.
+    """
+    revision = context.run(_migrated(context.settings()))
+    if json:
+        print_json({"revision": revision})
+        return
+    say(f"the store's tables are at revision {revision}")
 
 
 @app.command()
@@ -64,6 +73,11 @@ def restored(
             "in Halo stays as it is, until their sources publish them again",
             style="bold",
         )
+
+
+async def _migrated(settings: Settings) -> str:
+    async with context.store(settings) as store:
+        return await store.migrate()
 
 
 def _show(rewound: Sequence[Rewound]) -> None:

@@ -76,12 +76,12 @@ class Store:
         async with self.read() as conn:
             return (await conn.execute(select(store_now()))).scalar_one()
 
-    async def migrate(self) -> None:
-        """Bring the schema to the newest revision; safe when several processes do so at once."""
+    async def migrate(self) -> str:
+        """Bring the schema to the newest revision, and tell which it is at; safe for several processes at once."""
         from hub.store.migrations import upgrade
 
         async with self.write() as conn:
-            await conn.run_sync(upgrade)
+            return await conn.run_sync(upgrade)
 
     async def close(self) -> None:
         """Close all connections. The store can't be used afterwards."""

@@ -53,6 +53,7 @@ COMMAND_KINDS = {
     "rules try": SHOWS,
     "run": PLATFORM,
     "sandbox": PLATFORM,
+    "store migrate": PLATFORM,
     "store restored": PLATFORM,
     "tenant check": CHANGES,
     "tenant show": SHOWS,

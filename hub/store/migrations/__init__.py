@@ -16,10 +16,10 @@ from sqlalchemy import Connection, text
 _ADVISORY_LOCK = 0x68616C6F  # "halo"
 
 
-def upgrade(connection: Connection) -> None:
-    """Run all outstanding revisions inside the caller's transaction; concurrent callers wait for one another.
+def upgrade(connection: Connection) -> str:
+    """Run all outstanding revisions inside the caller's transaction; the revision that the schema is at then.
 
-    A schema that a newer release has made is left as it is.
+    Concurrent callers wait for one another. A schema that a newer release has made is left as it is.
     """
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
@@ -27,5 +27,8 @@ def upgrade(connection: Connection) -> None:
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     config.attributes["connection"] = connection
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    if MigrationContext.configure(connection).get_current_revision() in {None, *known}:
-        command.upgrade(config, "head")
+    present = MigrationContext.configure(connection).get_current_revision()
+    if present is not None and present not in known:
+        return present
+    command.upgrade(config, "head")
+    return MigrationContext.configure(connection).get_current_revision() or ""
