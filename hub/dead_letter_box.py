@@ -34,7 +34,7 @@ class DeadLetterBox:
     """Publishes dead letters in the background, and finishes their records.
 
     `writable` fails, and with it readiness, while the topic can't be written. When `MAX_KEPT_BYTES` wait to be written,
-    `post` waits too: only then do others.
+    `post` waits too, and shows life: only then do others.
     """
 
     def __init__(self, publish: Callable[[Sequence[Outgoing]], Awaitable[None]], writable: Condition) -> None:
@@ -42,16 +42,20 @@ class DeadLetterBox:
         self._writable = writable
         self._kept: list[Posted] = []
         self._posted = asyncio.Event()
-        self._room = asyncio.Event()
+        self._tried = asyncio.Event()
         writable.holds()
 
     async def post(self, posted: Iterable[Posted]) -> None:
         """Take dead letters over; `run` publishes them."""
-        self._kept += posted
+        ours = list(posted)
+        if not ours:
+            return
+        self._kept += ours
         self._posted.set()
         while self._is_full():
-            self._room.clear()
-            await self._room.wait()
+            self._tried.clear()
+            await self._tried.wait()
+            ours[0].delivery.waits()
 
     async def run(self) -> None:
         """For ever: publish what was posted, and try again what is refused."""
@@ -77,8 +81,7 @@ class DeadLetterBox:
             # One that is refused must not hold up the others.
             problem = await self._each(trying)
         self._tell(problem)
-        if not self._is_full():
-            self._room.set()
+        self._tried.set()
 
     async def _each(self, trying: Sequence[Posted]) -> Exception | None:
         problem: Exception | None = None

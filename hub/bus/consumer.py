@@ -16,6 +16,7 @@ Invariants:
     * A position that the store has forgotten stops the intake too: nothing is committed past it.
     * The handler is never blocked for backpressure: full partitions are paused, and the member stays in its
       group.
+    * A handler that waits for what is away shows life; one that hangs does not.
 """
 
 import asyncio
@@ -231,7 +232,7 @@ class Consumer:
             raise
         finally:
             self._handling_since = None
-            self._ticked_at = self._clock()
+            self._show_life()
             if self._phase == "handling":
                 self._phase = "polling"
 
@@ -240,9 +241,9 @@ class Consumer:
         if self._handed_out is not None:
             self._fail(BatchLost(f"{len(self._handed_out)} record(s) never reached the handler"))
         while self._taking:
-            self._ticked_at = self._clock()
+            self._show_life()
             polled = await self._take(max_records)
-            self._ticked_at = self._clock()
+            self._show_life()
             # No await between here and the return: the records belong to the assignment of this very moment.
             if polled and self._taking:
                 self._register(polled)
@@ -323,7 +324,7 @@ class Consumer:
     def _intake(self, partition: Partition) -> Intake:
         intake = self._intakes.get(partition)
         if intake is None:
-            intake = Intake(partition, self._prefixes.current(partition), self._on_settled)
+            intake = Intake(partition, self._prefixes.current(partition), self._on_settled, self._show_life)
             self._intakes[partition] = intake
         return intake
 
@@ -334,6 +335,9 @@ class Consumer:
             intake = self._intakes.pop(partition, None)
             if intake is not None:
                 intake.active = False
+
+    def _show_life(self) -> None:
+        self._ticked_at = self._clock()
 
     def _on_settled(self, intake: Intake) -> None:
         self._committer.touch()

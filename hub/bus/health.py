@@ -13,7 +13,8 @@ Phase = Literal["starting", "polling", "handling", "stopped", "failed"]
 class ConsumerHealth:
     """One look at a consumer. Ages are in seconds.
 
-    `tick_age_s`: since the poll loop last showed life (it ticks at least twice a second while it polls).
+    `tick_age_s`: since the poll loop last showed life (it ticks at least twice a second while it polls, and at
+    each round of a handler that waits for what is away).
     `handling_age_s`: how long the handler has had its present batch. `lag`: records on the log that were not
     yet handed out, per partition, where known. `poll_error`: what polling raises again and again, such as
     lost rights.
@@ -36,7 +37,7 @@ class ConsumerHealth:
         """Tell whether nothing failed and the loop ticks whenever it has partitions.
 
         A loop that waits for its group (Kafka is away, a rebalance runs) has no partitions and counts as
-        live.
+        live. So does one whose handler waits for Kafka or the store: no new process would do better.
         """
         if self.failure is not None or self.phase == "failed":
             return False

@@ -85,7 +85,7 @@ class Metrics:
         self.consumer_lag = self._gauge(
             "consumer_lag_messages", "Messages behind the end of the partition", "group", "topic", "partition"
         )
-        self.poll_age = self._gauge("poll_age_seconds", "Time since the consumer last polled", "group")
+        self.poll_age = self._gauge("poll_age_seconds", "Time since the consumer last showed life", "group")
         self.outbox_rows = self._gauge("outbox_rows", "Messages settled but not yet acknowledged by Kafka")
         self.publish_seconds = Histogram(
             "hub_publish_seconds",

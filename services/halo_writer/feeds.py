@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import cast
@@ -10,7 +9,7 @@ from typing import cast
 import msgspec
 import structlog
 
-from hub.bus.delivery import Delivery
+from hub.bus.delivery import Delivery, held_up
 from hub.bus.records import Record
 from hub.store import catalogue, holds, proofs, rule_sets
 from hub.store.catalogue import HaloEvent
@@ -48,10 +47,9 @@ class Feeds:
                 if not waited:
                     _log.warning("feed.held_up", messages=len(batch), problem=str(error))
                 waited = True
-            await asyncio.sleep(delay_s)
-            delay_s = min(2 * delay_s, _LONGEST_DELAY_S)
-            if not any(delivery.active for delivery in batch):
+            if not await held_up(batch, delay_s):
                 return
+            delay_s = min(2 * delay_s, _LONGEST_DELAY_S)
         if waited:
             _log.info("feed.goes_on", messages=len(batch))
         for delivery in batch:

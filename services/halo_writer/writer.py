@@ -14,7 +14,7 @@ import httpx
 import structlog
 
 from hub import dead_letters
-from hub.bus.delivery import Delivery
+from hub.bus.delivery import Delivery, held_up
 from hub.bus.producer import partition_of
 from hub.bus.records import Partition
 from hub.dead_letter_box import DeadLetterBox, Posted
@@ -140,7 +140,7 @@ class Writer:
                     await pending.put(conn, row)
             except StoreUnavailable as error:
                 _log.warning("writer.held_up", error=str(error))
-                await asyncio.sleep(_SWEEP_S)
+                await held_up([delivery], _SWEEP_S)
             else:
                 delivery.done()
                 return

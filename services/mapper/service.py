@@ -9,7 +9,6 @@ Invariants:
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,7 +17,7 @@ from typing import Protocol
 import msgspec
 import structlog
 
-from hub.bus.delivery import Delivery
+from hub.bus.delivery import Delivery, held_up
 from hub.bus.errors import PublishFailed
 from hub.bus.records import Outgoing, Record
 from hub.dead_letter_box import DeadLetterBox, Posted
@@ -102,10 +101,9 @@ class Mapper:
                 return await self.process([delivery.record for delivery in deliveries])
             except (PublishFailed, StoreUnavailable) as error:
                 _log.warning("mapper.held_up", events=len(deliveries), problem=str(error), again_in_s=delay_s)
-            await asyncio.sleep(delay_s)
-            delay_s = min(2 * delay_s, _LONGEST_DELAY_S)
-            if not any(delivery.active for delivery in deliveries):
+            if not await held_up(deliveries, delay_s):
                 return None
+            delay_s = min(2 * delay_s, _LONGEST_DELAY_S)
 
     async def process(self, batch: Sequence[Record]) -> list[Refused]:
         """Carry out what a batch of records comes to; what is refused is the caller's to set aside.

@@ -84,8 +84,11 @@ async def test_only_when_too_much_waits_does_the_stage_wait_too() -> None:
     await box.post([posted(prefix, intake, 0, half)])
     running = asyncio.create_task(box.run())
     third = asyncio.create_task(box.post([posted(prefix, intake, offset, half) for offset in (1, 2)]))
-    await asyncio.sleep(0.1)
+    lives: list[int] = []
+    intake.show_life = lambda: lives.append(1)
+    await eventually(lambda: lives, timeout_s=10)
     assert not third.done()
+    await box.post([])
     topic.away = False
     await eventually(third.done, timeout_s=5)
     await eventually(lambda: prefix.unsettled == 0, timeout_s=5)

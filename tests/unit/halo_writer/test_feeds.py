@@ -69,9 +69,12 @@ async def test_a_batch_waits_until_the_store_is_back_and_is_done_then(
     delivery, intake = handed_out()
     away(store, monkeypatch, 3, lambda: unsettled.append(intake.prefix.unsettled))
     unsettled: list[int] = []
+    lives: list[int] = []
+    intake.show_life = lambda: lives.append(1)
     with capture_logs() as logs:
         await Feeds(store).take([delivery])
     assert unsettled == [1, 1, 1, 1]
+    assert len(lives) == 6, "before and after each pause"
     assert intake.prefix.unsettled == 0
     async with store.read() as conn:
         assert await proofs.load(conn, "acme", "halo.example") == {"client": [TESTED]}

@@ -1,7 +1,7 @@
 """The shell around the mapping: nothing is marked before what it caused is published and saved."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -78,10 +78,12 @@ async def bench(tmp_path: Any) -> Any:
     await store.close()
 
 
-def deliveries(*on: LogRecord) -> tuple[list[Delivery], PartitionPrefix]:
+def deliveries(
+    *on: LogRecord, show_life: Callable[[], None] = lambda: None
+) -> tuple[list[Delivery], PartitionPrefix]:
     prefix = PartitionPrefix()
     prefix.added([record.offset for record in on], 0.0)
-    intake = Intake(Partition(QUOTES, 0), prefix, lambda _: None)
+    intake = Intake(Partition(QUOTES, 0), prefix, lambda _: None, show_life)
     return [Delivery(record, intake) for record in on], prefix
 
 
@@ -116,6 +118,22 @@ async def test_an_absent_kafka_is_waited_out(bench: Bench, monkeypatch: pytest.M
     await bench.mapper.handle(batch)
     assert prefix.unsettled == 0
     assert naps == [0.5, 1.0, 2.0, 4.0, 8.0, 10.0]
+
+
+async def test_an_absent_kafka_never_makes_the_mapper_look_dead(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Life is shown before and after each pause, and at no other time: a try that hangs shows none."""
+    said: list[str] = []
+
+    async def nap(_seconds: float) -> None:
+        said.append("pause")
+
+    monkeypatch.setattr(asyncio, "sleep", nap)
+    batch, _ = deliveries(on_log(envelope(1), quote()), show_life=lambda: said.append("life"))
+    bench.failures = 2
+    await bench.mapper.handle(batch)
+    assert said == ["life", "pause", "life"] * 2
 
 
 async def test_a_batch_whose_partition_went_elsewhere_is_given_up(
