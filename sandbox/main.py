@@ -17,10 +17,12 @@ def run(
     *,
     fixture: Path | None = None,
     ready_file: Path | None = None,
+    tls: tuple[Path, Path] | None = None,
     on_ready: Callable[[str], None] | None = None,
 ) -> None:
     """Serves until SIGTERM or SIGINT; port 0 takes a free one; without `fixture` the packaged one is loaded.
 
+    With `tls`, a certificate and its key, it speaks https alone.
     Once it listens its address goes to `ready_file` and to `on_ready` (default: printed).
     Raises FixtureError, or OSError for a file that cannot be read.
     """
@@ -32,7 +34,8 @@ def run(
 
     with as_file(files("sandbox").joinpath("fixtures/default.yaml")) as packaged:
         app = create_app(SandboxConfig(fixture=fixture or packaged))
-    server(app, host, port, announce).run()
+    options = {} if tls is None else {"ssl_certfile": tls[0], "ssl_keyfile": tls[1]}
+    server(app, host, port, announce, **options).run()
 
 
 def print_address(address: str) -> None:
@@ -46,9 +49,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=8901, help="0 takes a free port")
     parser.add_argument("--fixture", type=Path, help="the tenant's data, YAML or JSON (default: packaged)")
     parser.add_argument("--ready-file", type=Path, help="write the address here once it listens")
+    parser.add_argument("--tls-certificate", type=Path, help="PEM; speak https, with --tls-key")
+    parser.add_argument("--tls-key", type=Path, help="PEM, not encrypted")
     args = parser.parse_args(argv)
+    if (args.tls_certificate is None) != (args.tls_key is None):
+        parser.error("--tls-certificate and --tls-key go together")
+    tls = None if args.tls_key is None else (args.tls_certificate, args.tls_key)
     try:
-        run(args.host, args.port, fixture=args.fixture, ready_file=args.ready_file)
+        run(args.host, args.port, fixture=args.fixture, ready_file=args.ready_file, tls=tls)
     except (FixtureError, OSError) as error:
         print(f"sandbox: {error}", file=sys.stderr)
         return 1

@@ -28,13 +28,17 @@ class SandboxProcess:
         stop_pid(self.pid)
 
 
-def start_sandbox(directory: Path, *, fixture: Path | None = None, port: int = 0) -> SandboxProcess:
+def start_sandbox(
+    directory: Path, *, fixture: Path | None = None, port: int = 0, tls: tuple[Path, Path] | None = None
+) -> SandboxProcess:
     """Returns once it listens; its files go to `directory`. Without `fixture` it starts with the packaged one."""
     ready, log = directory / "sandbox.ready", directory / "sandbox.log"
     ready.unlink(missing_ok=True)
     command = [sys.executable, "-m", "sandbox", "--port", str(port), "--ready-file", str(ready)]
     if fixture is not None:
         command += ["--fixture", str(fixture)]
+    if tls is not None:
+        command += ["--tls-certificate", str(tls[0]), "--tls-key", str(tls[1])]
     process = spawn(command, log=log, detached=False, cwd=ROOT)
     deadline = time.monotonic() + START_TIMEOUT_S
     while not (ready.exists() and ready.read_text().endswith("\n")):
