@@ -42,6 +42,7 @@ def test_a_client_that_trusts_the_certificate_signs_in(address: str, pem: tuple[
             "grant_type": "client_credentials",
             "client_id": CLIENT_ID,
             "client_secret": CLIENT_SECRET,
+            "scope": "all",
         }
         assert http.post(f"{address}/auth/token", data=form).json()["access_token"]
 
