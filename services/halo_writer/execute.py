@@ -37,7 +37,7 @@ from services.halo_writer.restored import generation_of, unseen_since
 from services.halo_writer.settle import Overtaken, alarm, save_row, settle, tell_again
 from services.halo_writer.together import Poster, Single
 from services.halo_writer.tools import Ended, Parked, Tools
-from services.halo_writer.waits import limited, silence, wait_after
+from services.halo_writer.waits import limited, not_sent, silence, wait_after
 from services.halo_writer.work import Work
 
 
@@ -387,7 +387,7 @@ class Execution:
     def _closed(self, closed: GateClosed) -> Parked:
         if self._t.held.lost:
             raise Overtaken(str(closed)) from closed
-        return limited(self._now(), self._t.gate.blocked_until(), str(closed))
+        return not_sent(closed, now=self._now(), blocked_until=self._t.gate.blocked_until())
 
     def _wait_after(self, reply: Reply) -> Parked:
         blocked_until = self._t.gate.blocked_until()

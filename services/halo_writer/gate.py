@@ -13,6 +13,10 @@ _GRANT = 20
 _MARGIN_S = 0.25
 
 
+class TooLate(GateClosed):
+    """This one request may not leave any more; those after it may."""
+
+
 class TenantGate:
     """Admits a request when the lease outlives its timeout and the budget has granted it.
 
@@ -88,9 +92,9 @@ class TenantGate:
             self._steps.reached_soon("sent_without_reply")
         # The last checks before the socket: a request may not outlive the lease, nor leave long after its intent.
         if method == "POST" and self._held.store_now_at_most() > self._not_after:
-            raise GateClosed("the write could not be sent in time; it goes on by itself")
+            raise TooLate("the write could not be sent in time; it goes on by itself")
         if self._held.remaining_s() <= timeout_s:
-            raise GateClosed("the tenant's lease ends before the request could; it goes on by itself")
+            raise TooLate("the tenant's lease ends before the request could; it goes on by itself")
         if method == "POST":
             self._steps.reached("at_socket")
 

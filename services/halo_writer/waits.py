@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from halo import Outcome, Reply
+from halo import GateClosed, Outcome, Reply
+from services.halo_writer.gate import TooLate
 from services.halo_writer.standing import backoff
 from services.halo_writer.tools import Parked, Timing, Trouble
 
 _GATEWAY = frozenset({502, 503, 504})
+
+
+def not_sent(closed: GateClosed, *, now: float, blocked_until: float) -> Parked:
+    """What a closed gate leaves to wait for: one request's time, or the whole tenant's budget."""
+    if isinstance(closed, TooLate):
+        return Parked("limited", now + 1.0, note=str(closed))
+    return limited(now, blocked_until, str(closed))
 
 
 def wait_after(reply: Reply, *, now: float, timing: Timing, blocked_until: float, attempts: int) -> Parked:

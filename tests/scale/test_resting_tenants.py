@@ -67,6 +67,7 @@ def allocated() -> int:
     return tracemalloc.get_traced_memory()[0]
 
 
+@pytest.mark.feature("beyond.scale", part="all")
 def test_a_tenant_at_rest_costs_its_text() -> None:
     log = records(settings())
     with traced():
@@ -80,6 +81,7 @@ def test_a_tenant_at_rest_costs_its_text() -> None:
     assert (after - before) / TENANTS < BYTES_AT_REST
 
 
+@pytest.mark.feature("beyond.scale", part="all")
 def test_what_rules_take_in_memory_is_bounded_however_many_tenants_are_asked_for() -> None:
     kept_bytes = 100_000
     follower = RulesFollower(max_parsed_bytes=kept_bytes)
@@ -101,6 +103,7 @@ class Unreachable:
         raise StoreUnavailable("test")
 
 
+@pytest.mark.feature("beyond.scale", part="all")
 async def test_ingest_parses_the_rules_of_a_resting_tenant_once_however_often_it_looks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -212,6 +215,7 @@ class Running:
             await store.close()
 
 
+@pytest.mark.feature("beyond.scale", part="all")
 @pytest.mark.timeout(180)
 async def test_a_resting_tenant_has_no_task_no_timer_and_no_lease_in_the_writer(
     broker: str, postgres: PostgresServer

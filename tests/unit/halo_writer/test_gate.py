@@ -13,7 +13,7 @@ from hub.lease_keeper import Held
 from hub.steps import Steps
 from hub.store.errors import StoreUnavailable
 from hub.store.leases import Lease
-from services.halo_writer.gate import TenantGate
+from services.halo_writer.gate import TenantGate, TooLate
 
 TTL_S, TIMEOUT_S = 30.0, 5.0
 STORE_OFFSET = 1_000_000.0
@@ -158,7 +158,7 @@ async def test_a_write_leaves_soon_after_its_intent_or_not_at_all(keeper: Keeper
     clock.now += 2.0
     await gate.admit("POST", "/Quotation", TIMEOUT_S)
     clock.now += 0.01
-    with pytest.raises(GateClosed, match="in time"):
+    with pytest.raises(TooLate, match="in time"):
         await gate.admit("POST", "/Quotation", TIMEOUT_S)
     await gate.admit("GET", "/Quotation", TIMEOUT_S)
 
