@@ -207,6 +207,7 @@ class Writer:
         self._tell_backlog(backlog, held, now)
         self._tell_holds(held)
         self._tell_lanes()
+        self._let_rest()
 
     async def _with_new_settings(self, held: Iterable[str]) -> list[str]:
         """The tenants of ours that are held and have new settings: what was refused is tried at once."""
@@ -260,6 +261,15 @@ class Writer:
             left = lane.requests_left
             if left is not None:
                 self._metrics.budget_remaining.labels(tenant=tenant, share="write").set(left)
+
+    def _let_rest(self) -> None:
+        """Forget the tenants that have nothing to do: one at rest costs its settings' text alone."""
+        for tenant in [tenant for tenant, (_, running) in self._lanes.items() if running.done()]:
+            del self._lanes[tenant]
+            if tenant not in self._with_backlog and tenant not in self._with_holds:
+                self._metrics.forget_tenant(tenant)
+        busy = self._lanes.keys() | self._with_backlog | self._with_holds
+        self._tenancies = {tenant: known for tenant, known in self._tenancies.items() if tenant in busy}
 
 
 def _by_tenant(stored: Iterable[Hold]) -> dict[str, list[Hold]]:
