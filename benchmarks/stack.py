@@ -37,7 +37,7 @@ _PATIENCE_S = 60.0
 @contextmanager
 def hub_on_real_parts(directory: Path, *, tenants: Mapping[str, str] | None = None) -> Iterator[Hub]:
     """A hub that is configured and not started; all that was started for it has ended when this returns."""
-    kafka = KafkaServer(directory / "kafka")
+    kafka = KafkaServer(directory / "kafka", jvm_options=("-Xmx512m", "-XX:+UseSerialGC"))
     postgres = PostgresServer()
     try:
         kafka.start()

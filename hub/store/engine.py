@@ -7,6 +7,7 @@ import random
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any, Self
 
 import aiosqlite
@@ -46,6 +47,7 @@ class Store:
         """
         parsed = _supported(url)
         if parsed.get_backend_name() == "sqlite":
+            _check_directory(parsed)
             writer, reader = _sqlite_engines(parsed, pool_size, timeout_s)
         else:
             writer, reader = _postgresql_engines(parsed, pool_size, timeout_s)
@@ -113,6 +115,13 @@ def _supported(url: str) -> URL:
     if backend == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise StoreNotSupported("the store can't be in memory: name an SQLite file")
     return parsed.set(drivername=drivers[backend])
+
+
+def _check_directory(url: URL) -> None:
+    """A connection that fails leaves the driver's thread with nobody to answer: this one is foreseen."""
+    directory = Path(str(url.database)).parent
+    if not directory.is_dir():
+        raise StoreUnavailable(f"the store can't be reached: there is no directory {directory}")
 
 
 def _postgresql_engines(url: URL, pool_size: int, timeout_s: float) -> tuple[AsyncEngine, AsyncEngine]:

@@ -330,6 +330,7 @@ def test_a_quote_of_10000_lines_on_the_bus_is_set_aside_at_once_and_stops_nobody
         quote_event(quote, 3, customer=_KNOWN),
     )
     quote_in_halo(hub, f"Quote {quote}", status=2)
+    eventually(lambda: len(letters(hub, reason="data.too_large", subject=quote)) > 1, what="both letters")
     found = letters(hub, reason="data.too_large", subject=quote)
     assert [[str(fault) for fault in letter.data.faults] for letter in found] == [
         [f"lines: has {count} elements, of {MAX_LINES} at most"] for count in (10_000, 400_000)

@@ -17,7 +17,6 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import httpx
 import pytest
-import structlog
 
 from cli.main import run
 from hub.bus.reader import read_range
@@ -35,6 +34,7 @@ from tests.security.test_disguises import FORMS
 from tests.support.hub import DEFAULT_RULES, Hub, eventually, quote_event, running_hub
 from tests.support.kafka import KafkaServer
 from tests.support.postgres import PostgresServer
+from tests.support.process_logging import own_logging
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -296,10 +296,9 @@ def command_line(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     for name, value in place.hub.environment.items():
         monkeypatch.setenv(name, value)
     log = place.hub.directory / "command-line.log"
-    with log.open("w") as stream:
+    with own_logging(), log.open("w") as stream:
         configure_logging("cli", redactor=Redactor(Settings().secrets()), level="DEBUG", stream=stream)
         yield
-    structlog.reset_defaults()
 
 
 @pytest.mark.invariant("INV-14")

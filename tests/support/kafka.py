@@ -49,6 +49,8 @@ _POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
   </dependencies>
 </project>
 """
+# Most of these brokers live for seconds: what the second compiler would gain is less than what it costs.
+_JVM_OPTIONS = ("-Xmx512m", "-XX:+UseSerialGC", "-Xshare:auto", "-XX:TieredStopAtLevel=1")
 # Tests scale sessions and rebalances down, and a killed broker has to come back at once.
 _TEST_PROPERTIES = {
     "auto.create.topics.enable": "false",
@@ -127,7 +129,7 @@ class KafkaServer:
         *,
         port: int | None = None,
         properties: Mapping[str, str] | None = None,
-        jvm_options: tuple[str, ...] = ("-Xmx512m", "-XX:+UseSerialGC"),
+        jvm_options: tuple[str, ...] = _JVM_OPTIONS,
         detached: bool = False,
     ) -> None:
         self._external = None if directory else os.environ.get(BOOTSTRAP_VARIABLE)
@@ -201,28 +203,7 @@ class KafkaServer:
             return self._directory
         self._port = self._port or free_port()
         properties.write_text(_server_properties(self._directory, self._port, free_port(), self._properties))
-        cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        done = subprocess.run(
-            [
-                java,
-                "-Xshare:auto",
-                "-XX:TieredStopAtLevel=1",
-                *_system_properties(),
-                "-cp",
-                f"{jars}/*",
-                "kafka.tools.StorageTool",
-                "format",
-                f"--cluster-id={cluster_id}",
-                "-c",
-                str(properties),
-            ],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            properties.unlink()
-            raise KafkaUnavailable(f"Kafka's storage could not be formatted:\n{done.stdout}{done.stderr}")
+        shutil.copytree(_formatted(java, jars), self._directory / "data")
         return self._directory
 
     def _await_ready(self, log: Path) -> None:
@@ -244,6 +225,36 @@ class KafkaServer:
             time.sleep(0.1)
         self.stop()
         raise KafkaUnavailable(f"Kafka did not come up; {log} ends with:\n{tail(log)}")
+
+
+def _formatted(java: str, jars: Path) -> Path:
+    """The storage of a node that has never run, as every first start finds it; made once for a cache of jars."""
+    storage = jars.with_name(f"{jars.name}.formatted")
+    with (jars.parent / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not storage.is_dir():
+            _format(java, jars, storage)
+    return storage
+
+
+def _format(java: str, jars: Path, storage: Path) -> None:
+    unfinished = storage.with_suffix(".unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir()
+    properties = unfinished / "server.properties"
+    properties.write_text(_server_properties(unfinished, 9092, 9093, {}))
+    cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    format_ = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "-c", str(properties)]
+    done = subprocess.run(
+        [java, *_JVM_OPTIONS, *_system_properties(), "-cp", f"{jars}/*", *format_],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise KafkaUnavailable(f"Kafka's storage could not be formatted:\n{done.stdout}{done.stderr}")
+    (unfinished / "data").rename(storage)
+    shutil.rmtree(unfinished)
 
 
 def _system_properties() -> list[str]:

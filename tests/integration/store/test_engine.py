@@ -110,7 +110,7 @@ async def test_nobody_listening_is_unavailable(free_port: int) -> None:
 
 
 async def test_a_missing_directory_is_unavailable(tmp_path: Path) -> None:
-    with pytest.raises(StoreUnavailable, match="unable to open"):
+    with pytest.raises(StoreUnavailable, match="no directory"):
         await Store.open(f"sqlite:///{tmp_path}/missing/store.db")
 
 

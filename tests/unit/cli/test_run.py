@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,12 +18,13 @@ from hub.bus.errors import TopicMissing
 from hub.runtime import Service
 from hub.settings import Settings
 from hub.store.errors import StoreUnavailable
+from tests.support.process_logging import own_logging
 
 App = Callable[[Settings, Service], Awaitable[None]]
 
 
 @pytest.fixture
-def serve(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[App], int]:
+def serve(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[App], int]]:
     """Runs an app as the mapper's, on a Kafka and a store that are there; the exit code."""
 
     async def there(*_: object) -> dict[str, int]:
@@ -38,7 +39,8 @@ def serve(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[App], in
         monkeypatch.setitem(sys.modules, "services.mapper.app", SimpleNamespace(run=app))
         return run(["run", "mapper"])
 
-    return call
+    with own_logging():
+        yield call
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable("away"), KafkaError("away")])
