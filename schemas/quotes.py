@@ -16,6 +16,9 @@ from msgspec import Meta
 from schemas.base import MAX_LINES, CurrencyCode, HaloId, Id, LongText, Name, SourceData, Text
 
 
+_BUNDLE_PROBLEM = "is not the id of a line of this quote that is in no bundle itself"
+
+
 class Address(SourceData, frozen=True, kw_only=True):
     """A postal address in the producer's own fields; the tenant's `addresses` table says which Halo line each fills."""
 
@@ -75,7 +78,10 @@ class Product(SourceData, frozen=True, kw_only=True):
     name: Name
     id: Id | None = None
     halo_id: HaloId | None = None
+    manufacturer: Text | None = None
     manufacturer_part_number: Text | None = None
+    vendor: Text | None = None
+    vendor_part_number: Text | None = None
     description: LongText | None = None
     category: Text | None = None
     item_type: Text | None = None
@@ -102,7 +108,11 @@ class Supplier(SourceData, frozen=True, kw_only=True):
 
 
 class Line(SourceData, frozen=True, kw_only=True):
-    """One line of the quote. `frequency` is the producer's word for how often it recurs; none is one-time."""
+    """One line of the quote. `frequency` is the producer's word for how often it recurs; none is one-time.
+
+    `bundle` is the id of the line that heads the bundle which this line is part of; a head is in no bundle itself.
+    Each line's price is its own: a head's does not contain its parts'.
+    """
 
     id: Id
     product: Product
@@ -114,6 +124,7 @@ class Line(SourceData, frozen=True, kw_only=True):
     tax: Decimal | None = None
     frequency: Text | None = None
     supplier: Supplier | None = None
+    bundle: Id | None = None
 
 
 class Tax(SourceData, frozen=True, kw_only=True):
@@ -126,7 +137,7 @@ class Tax(SourceData, frozen=True, kw_only=True):
 
 
 class Quote(SourceData, frozen=True, kw_only=True):
-    """The whole quote, as `quote.published` and `quote.updated` carry it."""
+    """The whole quote, as `quote.published` and `quote.updated` carry it. `shipping` is the charge for delivery."""
 
     title: Name
     customer: Customer
@@ -143,6 +154,7 @@ class Quote(SourceData, frozen=True, kw_only=True):
     opportunity: OpportunityLink | None = None
     discount: LineDiscount | None = None
     taxes: Annotated[tuple[Tax, ...], Meta(max_length=50)] = ()
+    shipping: Decimal | None = None
     note: LongText | None = None
     custom: dict[str, Text] = {}
 
@@ -153,6 +165,10 @@ class Quote(SourceData, frozen=True, kw_only=True):
             if line.id in seen:
                 raise ValueError(f"two lines have the id {line.id!r}; a line's id is unique in its quote")
             seen.add(line.id)
+        heads = {line.id for line in self.lines if line.bundle is None}
+        for line in self.lines:
+            if line.bundle is not None and line.bundle not in heads:
+                raise ValueError(f"line {line.id!r}: `bundle` {_BUNDLE_PROBLEM}")
 
 
 class QuoteStatus(SourceData, frozen=True, kw_only=True):
@@ -184,6 +200,19 @@ def unsaid_faults(document: Any) -> Iterator[tuple[str, str]]:
         elif isinstance(line_id, str):
             seen.add(line_id)
         yield from _discount_faults(f"lines[{place}].discount", line.get("discount"))
+    yield from _bundle_faults(lines)
+
+
+def _bundle_faults(lines: Any) -> Iterator[tuple[str, str]]:
+    """Told once the ids are known, since a head may stand below its parts."""
+    numbered = [(place, line) for place, line in enumerate(lines if isinstance(lines, list) else ())]
+    objects = [(place, line) for place, line in numbered if isinstance(line, dict)]
+    ids = (line.get("id") for _, line in objects if line.get("bundle") is None)
+    heads = {line_id for line_id in ids if isinstance(line_id, str)}
+    for place, line in objects:
+        bundle = line.get("bundle")
+        if isinstance(bundle, str) and bundle not in heads:
+            yield f"lines[{place}].bundle", _BUNDLE_PROBLEM
 
 
 def _discount_faults(at: str, discount: Any) -> Iterator[tuple[str, str]]:

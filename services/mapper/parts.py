@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from decimal import Decimal
 from typing import Literal
 
 import msgspec
@@ -42,16 +43,18 @@ class QuoteHead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class QuoteLines(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the quote sells, with the discount and the taxes of the whole document."""
+    """What the quote sells, with the discount, the taxes and the shipping charge of the whole document."""
 
     lines: tuple[Line, ...]
     discount: LineDiscount | None = None
     taxes: tuple[Tax, ...] = ()
+    shipping: Decimal | None = None
 
 
 Part = QuoteHead | QuoteLines | QuoteStatus
 
 _HEAD = QuoteHead.__struct_fields__
+_LINES = QuoteLines.__struct_fields__
 HEAD_DECODER = msgspec.json.Decoder(QuoteHead)
 LINES_DECODER = msgspec.json.Decoder(QuoteLines)
 STATUS_DECODER = msgspec.json.Decoder(QuoteStatus)
@@ -63,7 +66,7 @@ def split(data: Quote | QuoteStatus) -> dict[GroupName, Part]:
         return {"status": data}
     parts: dict[GroupName, Part] = {
         "head": QuoteHead(**{name: getattr(data, name) for name in _HEAD}),
-        "lines": QuoteLines(lines=data.lines, discount=data.discount, taxes=data.taxes),
+        "lines": QuoteLines(**{name: getattr(data, name) for name in _LINES}),
     }
     if data.status:
         parts["status"] = QuoteStatus(status=data.status)

@@ -186,6 +186,20 @@ def test_no_content_makes_telling_the_faults_slow(more: dict[str, Any], reason: 
     assert at in {fault.at for fault in refused.value.faults}
 
 
+@pytest.mark.parametrize("bundle", ["1", "2", "9"], ids=["a part of another", "itself", "nothing"])
+def test_a_bundle_is_headed_by_a_line_that_is_in_none(bundle: str) -> None:
+    line = {"product": {"name": "x"}, "quantity": 1, "price": 1}
+    lines = [line | {"id": "1", "bundle": "3"}, line | {"id": "2", "bundle": bundle}, line | {"id": "3"}]
+    document = {"title": "t", "customer": {"name": "c"}, "lines": lines}
+    with pytest.raises(DataInvalid) as refused:
+        decode_source("quote.published.v1", json.dumps(document).encode())
+    assert [fault.at for fault in refused.value.faults] == ["lines[1].bundle"]
+    with pytest.raises(msgspec.ValidationError, match="line '2'"):
+        decode("quote.published.v1", json.dumps(document).encode())
+    lines[1]["bundle"] = "3"
+    decode("quote.published.v1", json.dumps(document).encode())
+
+
 def test_two_lines_of_one_id_are_refused() -> None:
     line = {"id": "1", "product": {"name": "x"}, "quantity": 1, "price": 1}
     value = json.dumps({"title": "t", "customer": {"name": "c"}, "lines": [line, line]}).encode()
@@ -243,8 +257,9 @@ def _absent(kind: inspect.Type, data: Any, path: str) -> Iterator[str]:
             if isinstance(part, inspect.StructType):
                 yield from _absent(part, data, path)
     elif isinstance(kind, inspect.VarTupleType):
-        for item in data:
-            yield from _absent(kind.item_type, item, path)
+        # What no item can hold together with all the rest, another may.
+        absent = [set(_absent(kind.item_type, item, path)) for item in data]
+        yield from set.intersection(*absent) if absent else ()
     elif isinstance(kind, inspect.StructType):
         for field in kind.fields:
             inner = f"{path}.{field.name}"
