@@ -15,7 +15,6 @@ from msgspec import Meta
 
 from schemas.base import MAX_LINES, CurrencyCode, HaloId, Id, LongText, Name, SourceData, Text
 
-
 _BUNDLE_PROBLEM = "is not the id of a line of this quote that is in no bundle itself"
 
 
