@@ -18,6 +18,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from hub.tenants.model import CONNECTION_KEYS, RuleSet, overlaid
+from hub.tenants.notes import notes_of
 from schemas.base import OwnData
 from schemas.envelope import Fault
 
@@ -38,18 +39,24 @@ class RulesInvalid(Exception):
 
 
 class Accepted(OwnData, frozen=True, kw_only=True):
-    """A valid file: `text` is its content as JSON in a fixed form, which comments and spaces don't change."""
+    """A valid file: `text` is its content as JSON in a fixed form, which comments and spaces don't change.
+
+    `notes` name what it sets without effect.
+    """
 
     tenant: str
     text: str
     hash: str
+    notes: tuple[Fault, ...] = ()
 
 
 def accept(source: bytes) -> Accepted:
     """The normalised text of a tenant file (YAML). Raises RulesInvalid."""
     rules = _checked(_read(source))
     text = normalised(rules)
-    return Accepted(tenant=rules.tenant, text=text, hash=hashlib.sha256(text.encode()).hexdigest())
+    return Accepted(
+        tenant=rules.tenant, text=text, hash=hashlib.sha256(text.encode()).hexdigest(), notes=notes_of(rules)
+    )
 
 
 def from_text(text: str | bytes) -> RuleSet:

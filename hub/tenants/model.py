@@ -7,133 +7,34 @@ overrides anything but the connection for one producer: tables merge, lists and 
 
 from __future__ import annotations
 
-import re
 from functools import cached_property
-from typing import Annotated, Any, Literal, TypeAlias
-from urllib.parse import SplitResult, urlsplit
+from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    PlainValidator,
-    PrivateAttr,
-    StrictBool,
-    StrictInt,
-    StrictStr,
-    StringConstraints,
-    model_validator,
-)
+from pydantic import Field, PrivateAttr, StrictBool, StrictInt, StrictStr, model_validator
 
 from hub.tenants.names import by_folded_name, folded
+from hub.tenants.opportunities import Opportunities
+from hub.tenants.values import (
+    Bulk,
+    HaloName,
+    OnRejected,
+    Scopes,
+    Secret,
+    Section,
+    Server,
+    SignInPage,
+    SourceField,
+    Span,
+    Table,
+    TableWithNone,
+    Text,
+    split_address,
+)
 
-_SPAN = re.compile(r"^(\d{1,9})([smhd])$")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-_REFERENCE = re.compile(r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:/\S.*)$")
-_HOST = re.compile(r"[\w.:-]+")
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
-_ADDRESS_FIELDS = ("street", "apartment", "city", "county", "postcode", "region", "country")
 CONNECTION_KEYS = ("tenant", "halo", "sources")
 """What belongs to the tenant as a whole and can't differ for one producer."""
-MAX_BULK = 100
 AUTO_BULK = 20
 """How many records one request carries at most where the file leaves it to the hub."""
-
-
-def _span(value: Any) -> int:
-    match = _SPAN.match(value) if isinstance(value, str) else None
-    if match is None or int(match[1]) == 0:
-        raise ValueError("a span is a number and a unit: 300s, 60m, 12h or 30d")
-    return int(match[1]) * _SECONDS[match[2]]
-
-
-def _reference(value: str) -> str:
-    if not _REFERENCE.match(value):
-        raise ValueError("a secret is given by reference, env:NAME or file:/path, never as its value")
-    return value
-
-
-def _address(value: str) -> str:
-    text = value.strip()
-    parts = _split(text)
-    if not _HOST.fullmatch(parts.hostname or "") or any(character.isspace() for character in text):
-        raise ValueError("is no web address; give one like https://acme.halopsa.com")
-    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
-        raise ValueError("must be https: anything else would send the secret unencrypted")
-    if parts.username is not None:
-        raise ValueError("carries a user name; give the bare address")
-    return text
-
-
-def _sign_in(value: str) -> str:
-    """A pasted sign-in page: its query may hold a session, and what is accepted here goes on the log."""
-    return re.split("[?#]", _address(value), maxsplit=1)[0]
-
-
-def _server(value: str) -> str:
-    text = _address(value)
-    if "?" in text or "#" in text:
-        raise ValueError("carries a query or fragment; give the bare address")
-    return text
-
-
-def _table(value: dict[str, Any]) -> dict[str, Any]:
-    seen: dict[str, str] = {}
-    for key in value:
-        other = seen.setdefault(folded(key), key)
-        if other != key:
-            raise ValueError(f"{other!r} and {key!r} are the same name: case and spaces don't count")
-    return value
-
-
-def _halo_name(value: Any) -> str | int:
-    if isinstance(value, str) and 0 < len(value.strip()) <= 255:
-        return value.strip()
-    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
-        return value
-    raise ValueError("must be a name as Halo shows it, or the number of its Halo id")
-
-
-def _scopes(value: Any) -> str | list[str]:
-    if value == "auto":
-        return "auto"
-    if isinstance(value, list) and value and all(isinstance(scope, str) and scope for scope in value):
-        return value
-    raise ValueError("must be auto, or a list such as [all:standard]")
-
-
-def _bulk(value: Any) -> Literal["auto", "off"] | int:
-    if value in ("auto", "off"):
-        return value  # type: ignore[no-any-return]
-    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_BULK:
-        return value
-    raise ValueError(f"must be auto, off, or how many records one request may carry: 1 to {MAX_BULK}")
-
-
-def _source_field(value: str) -> str:
-    if value not in _ADDRESS_FIELDS and not value.startswith("custom."):
-        raise ValueError(f"is no address field; there are {', '.join(_ADDRESS_FIELDS)} and custom.<name>")
-    return value
-
-
-HaloName: TypeAlias = Annotated[str | int, PlainValidator(_halo_name)]
-Span: TypeAlias = Annotated[int, BeforeValidator(_span), PlainSerializer(lambda seconds: f"{seconds}s")]
-Secret: TypeAlias = Annotated[StrictStr, AfterValidator(_reference)]
-SignInPage: TypeAlias = Annotated[StrictStr, AfterValidator(_sign_in)]
-Server: TypeAlias = Annotated[StrictStr, AfterValidator(_server)]
-SourceField: TypeAlias = Annotated[StrictStr, AfterValidator(_source_field)]
-Text: TypeAlias = Annotated[StrictStr, StringConstraints(strip_whitespace=True, min_length=1)]
-Table: TypeAlias = Annotated[dict[StrictStr, HaloName], AfterValidator(_table)]
-TableWithNone: TypeAlias = Annotated[dict[StrictStr, HaloName | None], AfterValidator(_table)]
-
-
-class Section(BaseModel):
-    """A frozen part of the file that refuses unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Budget(Section):
@@ -150,9 +51,9 @@ class Halo(Section):
     tenant: Text | None = None
     client_id: Text
     client_secret: Secret
-    scopes: Annotated[str | list[str], PlainValidator(_scopes)] = "auto"
+    scopes: Scopes = "auto"
     budget: Budget = Budget()
-    bulk: Annotated[Literal["auto", "off"] | int, PlainValidator(_bulk)] = "auto"
+    bulk: Bulk = "auto"
 
     @model_validator(mode="after")
     def _located(self) -> Halo:
@@ -175,14 +76,12 @@ class Halo(Section):
     def instance(self) -> str:
         """What tells this Halo from others: the resource server's host, with a port and path that aren't the usual."""
         server = self.resource_server
-        parts = _split(server if server is not None else str(self.url))
+        parts = split_address(server if server is not None else str(self.url))
         port = f":{parts.port}" if parts.port not in (None, 443) else ""
         path = parts.path.rstrip("/").removesuffix("/api") if server is not None else ""
         return f"{parts.hostname}{port}{path}"
 
 
-OnRejected: TypeAlias = Literal["supersede", "block"]
-"""Whether a newer revision of a record may pass one that Halo has rejected, or waits until that is redriven."""
 _SECTIONS = {
     "client": "clients",
     "site": "clients",
@@ -232,12 +131,6 @@ class Items(Section):
     @cached_property
     def group_table(self) -> dict[str, str | int]:
         return by_folded_name(self.asset_groups)
-
-
-class Opportunities(Section):
-    ticket_type: HaloName
-    status: HaloName | None = None
-    on_rejected_predecessor: OnRejected = "supersede"
 
 
 class Taxes(Section):
@@ -319,12 +212,3 @@ def overlaid(base: Any, override: Any) -> Any:
         own = spelt.get(folded(key), key)
         result[own] = overlaid(result.get(own), value)
     return result
-
-
-def _split(address: str) -> SplitResult:
-    try:
-        parts = urlsplit(address if "://" in address else f"https://{address.lstrip('/')}")
-        _ = parts.port
-    except ValueError:
-        raise ValueError("is no web address; give one like https://acme.halopsa.com") from None
-    return parts

@@ -124,7 +124,12 @@ class SettingsPublisher:
             content = file.read(MAX_FILE_BYTES + 1)
         digest = hashlib.sha256(content).hexdigest()
         try:
-            return _Seen(stamp, digest, accept(content))
+            accepted = accept(content)
+            for note in accepted.notes:
+                _log.info(
+                    "settings.note", file=name, tenant=accepted.tenant, setting=note.at, note=note.problem
+                )
+            return _Seen(stamp, digest, accepted)
         except RulesInvalid as error:
             self._shout(name, digest, error.faults)
             return _Seen(stamp, digest, None)

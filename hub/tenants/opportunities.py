@@ -1,0 +1,90 @@
+"""The `opportunities` section of a tenant file: how the Halo opportunities look that quotes live under."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Literal
+
+from pydantic import Field, StrictBool, model_validator
+
+from hub.tenants.names import by_folded_name
+from hub.tenants.values import HaloName, OnRejected, Section, Table, Text
+
+_LINES = "opportunities.lines"
+
+
+class OpportunityLines(Section):
+    """What of a document's lines is written onto its opportunity as products. Quotes have lines of their own."""
+
+    write: Literal["none", "summary", "detail"] = Field(
+        default="none",
+        description="`detail`: each line of the document; `summary`: one line with the document's sums; "
+        "`none`: no products on the opportunity.",
+    )
+    summary_part_number: Text | None = Field(
+        default=None, description="Part number of the one line that `write: summary` makes; required with it."
+    )
+    cost: StrictBool = Field(default=True, description="Whether the lines show costs.")
+    bundles: Literal["expand", "summary"] = Field(
+        default="expand",
+        description="A bundle of lines as its members (`expand`), or as one product with its totals (`summary`).",
+    )
+
+    @model_validator(mode="after")
+    def _numbered(self) -> OpportunityLines:
+        if self.write == "summary" and self.summary_part_number is None:
+            raise ValueError("`write: summary` needs `summary_part_number`, the part number of its one line")
+        return self
+
+    def unused(self) -> Iterator[tuple[str, str]]:
+        """The settings that were given and have no effect beside the others, with why."""
+        said = self.model_fields_set
+        if "summary_part_number" in said and self.write != "summary":
+            yield (
+                f"{_LINES}.summary_part_number",
+                f"has no effect: `{_LINES}.write` is {self.write}, not summary",
+            )
+        if "bundles" in said and self.write != "detail":
+            yield f"{_LINES}.bundles", f"has no effect: `{_LINES}.write` is {self.write}, not detail"
+        if "cost" in said and self.write == "none":
+            yield f"{_LINES}.cost", f"has no effect: `{_LINES}.write` is none"
+
+
+class Opportunities(Section):
+    """Present is on. Quotes need it, since a Halo quote lives under an opportunity."""
+
+    ticket_type: HaloName = Field(description="Halo ticket type of opportunities that the hub creates.")
+    ticket_types: Table = Field(
+        default={}, description="Source opportunity type: Halo ticket type. Equal names need no entry."
+    )
+    teams: Table = Field(default={}, description="Source team: Halo team. Equal names need no entry.")
+    status: HaloName | None = Field(
+        default=None,
+        description="Status of a new opportunity; never written later. Default: the ticket type's own.",
+    )
+    statuses: Table = Field(
+        default={}, description="Source opportunity status: Halo status. Equal names need no entry."
+    )
+    rename: StrictBool = Field(
+        default=False, description="Whether the opportunity takes its document's name with every update."
+    )
+    value: Literal["sale", "profit"] = Field(
+        default="sale", description="Which amount of the document is the opportunity's value."
+    )
+    lines: OpportunityLines = Field(
+        default=OpportunityLines(), description="Products on the opportunity; quotes have lines of their own."
+    )
+    on_rejected_predecessor: OnRejected = "supersede"
+
+    @cached_property
+    def ticket_type_table(self) -> dict[str, str | int]:
+        return by_folded_name(self.ticket_types)
+
+    @cached_property
+    def team_table(self) -> dict[str, str | int]:
+        return by_folded_name(self.teams)
+
+    @cached_property
+    def status_table(self) -> dict[str, str | int]:
+        return by_folded_name(self.statuses)

@@ -1,0 +1,69 @@
+"""Settings that are given and have no effect are told as notes; the file is accepted all the same."""
+
+from typing import Any
+
+import pytest
+import yaml
+
+from hub.tenants.load import RulesInvalid, accept
+
+BASE: dict[str, Any] = {
+    "tenant": "acme",
+    "halo": {"url": "https://acme.halopsa.com", "client_id": "x", "client_secret": "env:S"},
+    "items": {"asset_group": "Hardware"},
+    "quotes": {},
+}
+NUMBER = {"summary_part_number": "QUOTE-TOTAL"}
+
+
+def file_with(lines: dict[str, Any], **more: Any) -> bytes:
+    opportunities = {"ticket_type": "Opportunity", "lines": lines}
+    return yaml.safe_dump(BASE | {"opportunities": opportunities} | more).encode()
+
+
+def notes_on(lines: dict[str, Any], **more: Any) -> list[str]:
+    return [note.at for note in accept(file_with(lines, **more)).notes]
+
+
+@pytest.mark.feature("opp.settings.conditional", part="mapper")
+@pytest.mark.parametrize(
+    ("lines", "unused"),
+    [
+        ({}, []),
+        ({"write": "none"}, []),
+        ({"cost": False, "bundles": "summary"} | NUMBER, ["summary_part_number", "bundles", "cost"]),
+        ({"write": "detail", "cost": False, "bundles": "summary"}, []),
+        ({"write": "detail"} | NUMBER, ["summary_part_number"]),
+        ({"write": "summary", "cost": False} | NUMBER, []),
+        ({"write": "summary", "bundles": "summary"} | NUMBER, ["bundles"]),
+    ],
+)
+def test_line_settings_without_effect_in_the_chosen_mode_are_noted(
+    lines: dict[str, Any], unused: list[str]
+) -> None:
+    assert notes_on(lines) == [f"opportunities.lines.{name}" for name in unused]
+
+
+@pytest.mark.feature("opp.settings.conditional", part="mapper")
+def test_a_note_says_why_and_the_file_is_accepted() -> None:
+    accepted = accept(file_with(NUMBER))
+    (note,) = accepted.notes
+    assert "opportunities.lines.write" in note.problem
+    assert "none" in note.problem
+    assert accepted.tenant == "acme"
+
+
+@pytest.mark.feature("opp.settings.conditional", part="mapper")
+def test_what_one_producer_makes_use_of_is_not_noted_and_what_it_sets_in_vain_is() -> None:
+    used = {"quotewerks": {"opportunities": {"lines": {"write": "summary"}}}}
+    assert notes_on(NUMBER, sources=used) == []
+    vain = {"quoter": {"opportunities": {"lines": {"cost": False}}}}
+    assert notes_on({}, sources=vain) == ["sources.quoter.opportunities.lines.cost"]
+
+
+@pytest.mark.feature("opp.lines.summary.part", part="mapper")
+def test_a_summary_without_its_part_number_is_refused() -> None:
+    with pytest.raises(RulesInvalid) as caught:
+        accept(file_with({"write": "summary"}))
+    assert [fault.at for fault in caught.value.faults] == ["opportunities.lines"]
+    assert "summary_part_number" in str(caught.value)
