@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from cli.check_names import check_names, lookups_of
-from halo import GateClosed, HaloClient, Outcome, ReadFailed, Reply
-from halo.resources import CLIENT
+from halo import GateClosed, HaloClient, Outcome, ReadFailed, Reply, rows_of
+from halo.resources import CLIENT, ITEM
 from hub.tenants.model import RuleSet
+from hub.tenants.names import halo_names
 from schemas.commands import Lookup
 from schemas.control import Check
 from schemas.halo_events import ReferenceRow
+from services.ingest import halo_rows
 from services.ingest.catalogue import LookupMissing, Reader, Seen
 from services.ingest.halo_rows import RowUnreadable
 
@@ -73,13 +75,33 @@ async def _read_lists(client: HaloClient, rules: RuleSet, findings: Findings) ->
     reader = Reader(client, NoLog(), tenant=rules.tenant, instance=rules.instance, now=lambda: 0.0)
     for lookup in lookups_of(rules):
         try:
-            findings.lists[lookup] = await reader.names(lookup)
+            if lookup == "item":
+                findings.lists[lookup] = await _items_named(client, rules)
+            else:
+                findings.lists[lookup] = await reader.names(lookup)
         except ReadFailed as error:
             findings.add(lookup, "failed", str(error), _right_hint(error.reply))
         except (LookupMissing, RowUnreadable) as error:
             findings.add(lookup, "failed", str(error))
         except GateClosed as error:
             findings.add(lookup, "unknown", str(error))
+
+
+async def _items_named(client: HaloClient, rules: RuleSet) -> list[ReferenceRow]:
+    """The products that the rules name: of all that a Halo may hold, only these and what a search for them shows."""
+    rows: dict[int, ReferenceRow] = {}
+    for name in {name.name for name in halo_names(rules) if name.lookup == "item"}:
+        if isinstance(name, int):
+            reply = await client.get(ITEM, name, details=False)
+            found = [reply.body] if reply.ok else []
+        else:
+            reply = await client.list_page(ITEM, 1, 100, search=name)
+            found = rows_of(ITEM, reply.body) or [] if reply.ok else []
+        if not reply.ok and not reply.not_found:
+            raise ReadFailed(f"the item {name!r}", reply)
+        for item in (halo_rows.item(row, "") for row in found):
+            rows[item.id] = ReferenceRow(id=item.id, name=item.name, usable=not item.inactive)
+    return list(rows.values())
 
 
 def _right_hint(reply: Reply) -> str | None:

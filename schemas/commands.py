@@ -24,6 +24,8 @@ Lookup = Literal[
     "asset_group",
     "billing_period",
     "currency",
+    "item",
+    "item_type",
     "quote_status",
     "region",
     "status",
@@ -44,14 +46,17 @@ class Named(OwnData, frozen=True, kw_only=True):
     """A thing of Halo's by the name a person sees there (or by its id), resolved by the writer.
 
     When Halo has none of that name, `fallback` is tried if it is given. When Halo has neither, `leave` drops the field
-    with a warning, `reject` rejects the command. `setting` is the tenant-file key to name in the message.
+    with a warning, `ignore` without a word, `reject` rejects the command. `setting` is the tenant-file key to name in
+    the message. `chosen` says that the tenant file itself gives this name: a record of that name that Halo doesn't
+    offer for the purpose is refused rather than replaced, and a fallback is told.
     """
 
     lookup: Lookup
     name: str | int
-    missing: Literal["leave", "reject"] = "reject"
+    missing: Literal["leave", "ignore", "reject"] = "reject"
     fallback: str | int | None = None
     setting: str | None = None
+    chosen: bool = False
 
 
 class Match(OwnData, frozen=True, kw_only=True):
@@ -176,8 +181,26 @@ class UpsertUser(Command, frozen=True, kw_only=True):
     title: Field[Text] | UnsetType = UNSET
 
 
+class AccountCodes(OwnData, frozen=True, kw_only=True):
+    """The accounts that an item's income and expense are booked on; what is absent is left to Halo's group."""
+
+    income: Text | None = None
+    expense: Text | None = None
+
+
+class ItemAccounts(OwnData, frozen=True, kw_only=True):
+    """The codes of the group that an item gets: `own` if it is the group's own name, `fallback` if its fallback."""
+
+    group: Named
+    own: AccountCodes | None = None
+    fallback: AccountCodes | None = None
+
+
 class UpsertItem(Command, frozen=True, kw_only=True):
-    """Create or adopt a Halo item; a new one needs a group that exists in Halo."""
+    """Create, adopt or update a Halo item; a new one needs a group that exists in Halo.
+
+    `part_number` is the item's number, `sku` the manufacturer's; `stocked` is false for what is never in stock.
+    """
 
     kind = "item"
     groups = {
@@ -190,6 +213,10 @@ class UpsertItem(Command, frozen=True, kw_only=True):
             "recurring",
             "billing_period",
             "part_number",
+            "sku",
+            "type",
+            "accounts",
+            "stocked",
         )
     }
 
@@ -201,6 +228,10 @@ class UpsertItem(Command, frozen=True, kw_only=True):
     recurring: Field[bool] | UnsetType = UNSET
     billing_period: Field[Named] | UnsetType = UNSET
     part_number: Field[Text] | UnsetType = UNSET
+    sku: Field[Text] | UnsetType = UNSET
+    type: Field[Named] | UnsetType = UNSET
+    accounts: Field[ItemAccounts] | UnsetType = UNSET
+    stocked: Field[bool] | UnsetType = UNSET
 
 
 class UpsertOpportunity(Command, frozen=True, kw_only=True):
@@ -220,10 +251,12 @@ class UpsertOpportunity(Command, frozen=True, kw_only=True):
 
 
 class QuoteLine(OwnData, frozen=True, kw_only=True):
-    """One line of the Halo quote. `base_price` is the unit price before discount, `price` after it."""
+    """One line of the Halo quote. `base_price` is the unit price before discount, `price` after it.
+
+    What it sells is a product of the source, `item`, or one that Halo has already, `halo_item`.
+    """
 
     id: Id
-    item: Target
     name: Name
     quantity: Decimal
     base_price: Decimal
@@ -236,6 +269,12 @@ class QuoteLine(OwnData, frozen=True, kw_only=True):
     recurring: bool = False
     billing_period: Named | None = None
     supplier: Named | None = None
+    item: Target | None = None
+    halo_item: Named | None = None
+
+    def __post_init__(self) -> None:
+        if (self.item is None) == (self.halo_item is None):
+            raise ValueError("a line sells exactly one of `item` and `halo_item`")
 
 
 class Totals(OwnData, frozen=True, kw_only=True):
@@ -263,7 +302,7 @@ class UpsertQuote(Command, frozen=True, kw_only=True):
             "note",
         ),
         "status": ("status",),
-        "lines": ("lines", "totals"),
+        "lines": ("lines", "totals", "carriage"),
     }
 
     opportunity: Field[Target] | UnsetType = UNSET
@@ -279,6 +318,7 @@ class UpsertQuote(Command, frozen=True, kw_only=True):
     status: Field[Named] | UnsetType = UNSET
     lines: Field[tuple[QuoteLine, ...]] | UnsetType = UNSET
     totals: Field[Totals] | UnsetType = UNSET
+    carriage: Field[Decimal] | UnsetType = UNSET
 
 
 COMMANDS: dict[str, type[Command]] = {
@@ -295,10 +335,12 @@ TYPE_OF_KIND: dict[Kind, str] = {command.kind: name for name, command in COMMAND
 __all__ = [
     "COMMANDS",
     "TYPE_OF_KIND",
+    "AccountCodes",
     "Basis",
     "Command",
     "Field",
     "HaloId",
+    "ItemAccounts",
     "Lookup",
     "MainContact",
     "Match",

@@ -15,6 +15,7 @@ CatalogueKind = Literal[
     "asset_group",
     "billing_period",
     "currency",
+    "item_type",
     "quote_status",
     "region",
     "status",

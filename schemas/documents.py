@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from schemas.base import MAX_DECIMAL_PLACES
-from schemas.registry import TYPES, MessageType
+from schemas.registry import SOURCE_TYPES, TYPES, MessageType
 from schemas.topics import TOPICS
 
 GENERATED = Path(__file__).parent / "generated"
@@ -108,7 +108,7 @@ def asyncapi() -> dict[str, Any]:
                 "channel": {"$ref": f"#/channels/{name}"},
                 "summary": "Producers publish these events.",
             }
-            for name in ("hub.quotes.v1",)
+            for name in sorted({TYPES[name].topic for name in SOURCE_TYPES})
         },
         "components": {
             "messages": messages,

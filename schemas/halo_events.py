@@ -6,6 +6,8 @@ end may be read before the last rows, so it says how many there are.
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from schemas.base import HaloId, Id, OwnData
 from schemas.control import CatalogueKind
 
@@ -38,6 +40,7 @@ class HaloItem(HaloRecord, frozen=True, kw_only=True):
     assetgroup_id: int | None = None
     isrecurringitem: bool = False
     third_party_id: str | None = None
+    maxitemdiscount: Decimal | None = None
 
 
 class ReferenceRow(OwnData, frozen=True, kw_only=True):

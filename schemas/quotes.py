@@ -71,11 +71,10 @@ class OpportunityLink(SourceData, frozen=True, kw_only=True):
     type: Text | None = None
 
 
-class Product(SourceData, frozen=True, kw_only=True):
-    """What a line sells. `halo_id` is the Halo item when the producer took the product from Halo."""
+class ProductData(SourceData, frozen=True, kw_only=True):
+    """What is said of a product, on a line or by itself. `halo_id` is its Halo item when it was taken from Halo."""
 
     name: Name
-    id: Id | None = None
     halo_id: HaloId | None = None
     manufacturer: Text | None = None
     manufacturer_part_number: Text | None = None
@@ -83,8 +82,15 @@ class Product(SourceData, frozen=True, kw_only=True):
     vendor_part_number: Text | None = None
     description: LongText | None = None
     category: Text | None = None
+    group: Text | None = None
     item_type: Text | None = None
     custom: dict[str, Text] = {}
+
+
+class Product(ProductData, frozen=True, kw_only=True):
+    """What a line sells."""
+
+    id: Id | None = None
 
 
 class LineDiscount(SourceData, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from schemas import commands, control, halo_events, outcomes, quotes, targets, topics
+from schemas import commands, control, halo_events, outcomes, products, quotes, targets, topics
 
 
 class MessageType(msgspec.Struct, frozen=True):
@@ -26,6 +26,9 @@ def _types() -> tuple[MessageType, ...]:
         MessageType("quote.updated.v1", quotes.Quote, topics.QUOTES, "A published quote changed."),
         MessageType(
             "quote.status_changed.v1", quotes.QuoteStatus, topics.QUOTES, "A quote's status changed."
+        ),
+        MessageType(
+            "product.upserted.v1", products.SourceProduct, topics.PRODUCTS, "A product was made or changed."
         ),
     )
     halo = (

@@ -17,6 +17,7 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from hub.tenants.items import missing_group
 from hub.tenants.model import CONNECTION_KEYS, RuleSet, overlaid
 from hub.tenants.notes import notes_of
 from schemas.base import OwnData
@@ -174,16 +175,14 @@ def _validated(content: dict[str, Any], faults: list[Fault]) -> RuleSet | None:
 
 def _incomplete(content: dict[str, Any]) -> Iterator[Fault]:
     """What a switched-on section needs of the others."""
+    no_group = missing_group(content)
+    if no_group is not None:
+        yield Fault("items.asset_group", no_group)
     if not isinstance(content.get("quotes"), dict):
         return
     if content.get("opportunities") is None:
         why = "is required when `quotes` is on: a Halo quote lives under an opportunity"
         yield Fault("opportunities", f"{why}; write `opportunities: {{ticket_type: <name>}}`")
-    items = content.get("items")
-    if not isinstance(items, dict) or items.get("asset_group") is None:
-        yield Fault(
-            "items.asset_group", "is required when `quotes` is on: a new item needs a group of Halo's"
-        )
 
 
 def _of_source(name: str, content: dict[str, Any], override: Any, known: tuple[Fault, ...]) -> list[Fault]:
@@ -242,4 +241,4 @@ def _keys_at(path: list[str]) -> list[str]:
         annotation = section.model_fields[part].annotation
         candidates = [annotation, *get_args(annotation)]
         section = next(c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel))
-    return sorted(section.model_fields)
+    return sorted(field.alias or name for name, field in section.model_fields.items())

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr, StrictBool, StrictInt, StrictStr, model_validator
 
+from hub.tenants.items import Items
 from hub.tenants.names import by_folded_name, folded
 from hub.tenants.opportunities import Opportunities
 from hub.tenants.values import (
@@ -119,18 +120,6 @@ class Addresses(Section):
     line2: SourceField | None = "apartment"
     line3: SourceField | None = "city"
     line4: SourceField | None = None
-
-
-class Items(Section):
-    match: tuple[Literal["halo_id", "sku", "name"], ...] = ("halo_id", "sku", "name")
-    asset_group: HaloName | None = None
-    asset_groups: Table = {}
-    name_from: Literal["name", "manufacturer_part_number"] = "name"
-    on_rejected_predecessor: OnRejected = "supersede"
-
-    @cached_property
-    def group_table(self) -> dict[str, str | int]:
-        return by_folded_name(self.asset_groups)
 
 
 class Taxes(Section):

@@ -57,6 +57,12 @@ def _of_one(rules: RuleSet, prefix: str) -> Iterator[HaloName]:
     if rules.items.asset_group is not None:
         yield HaloName("asset_group", rules.items.asset_group, f"{prefix}items.asset_group")
     yield from _of_table("asset_group", rules.items.asset_groups, f"{prefix}items.asset_groups")
+    yield from _of_table("item_type", rules.items.types, f"{prefix}items.types")
+    for group in rules.items.accounts:
+        known = int(group) if group.isdecimal() else group
+        yield HaloName("asset_group", known, f"{prefix}items.accounts.{group}")
+    if rules.items.shipping is not None:
+        yield HaloName("item", rules.items.shipping, f"{prefix}items.shipping")
     yield from _of_table("billing_period", rules.billing_periods, f"{prefix}billing_periods")
     if rules.currency is not None:
         name = rules.currency_table.get(folded(str(rules.currency)), rules.currency)

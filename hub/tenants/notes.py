@@ -23,5 +23,6 @@ def notes_of(rules: RuleSet) -> tuple[Fault, ...]:
 
 
 def _unused(rules: RuleSet) -> Iterator[tuple[str, str]]:
+    yield from rules.items.unused()
     if rules.opportunities is not None:
         yield from rules.opportunities.lines.unused()

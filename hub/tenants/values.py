@@ -6,7 +6,7 @@ Each shape says in its error what to write instead.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import (
@@ -22,6 +22,7 @@ from pydantic import (
 
 from hub.tenants.names import folded
 
+T = TypeVar("T")
 _SPAN = re.compile(r"^(\d{1,9})([smhd])$")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _REFERENCE = re.compile(r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:/\S.*)$")
@@ -68,7 +69,8 @@ def _server(value: str) -> str:
     return text
 
 
-def _table(value: dict[str, Any]) -> dict[str, Any]:
+def unique_names(value: dict[str, T]) -> dict[str, T]:
+    """A table in which no name stands twice in other spelling. Raises ValueError."""
     seen: dict[str, str] = {}
     for key in value:
         other = seen.setdefault(folded(key), key)
@@ -116,14 +118,14 @@ SourceField: TypeAlias = Annotated[StrictStr, AfterValidator(_source_field)]
 Scopes: TypeAlias = Annotated[str | list[str], PlainValidator(_scopes)]
 Bulk: TypeAlias = Annotated[Literal["auto", "off"] | int, PlainValidator(_bulk)]
 Text: TypeAlias = Annotated[StrictStr, StringConstraints(strip_whitespace=True, min_length=1)]
-Table: TypeAlias = Annotated[dict[StrictStr, HaloName], AfterValidator(_table)]
-TableWithNone: TypeAlias = Annotated[dict[StrictStr, HaloName | None], AfterValidator(_table)]
+Table: TypeAlias = Annotated[dict[StrictStr, HaloName], AfterValidator(unique_names)]
+TableWithNone: TypeAlias = Annotated[dict[StrictStr, HaloName | None], AfterValidator(unique_names)]
 
 
 class Section(BaseModel):
     """A frozen part of the file that refuses unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True)
 
 
 OnRejected: TypeAlias = Literal["supersede", "block"]

@@ -82,7 +82,7 @@ def _targets(command: Command) -> Iterator[tuple[str, Target]]:
             yield name, field.value
         elif isinstance(field.value, tuple):
             for place, line in enumerate(field.value):
-                if isinstance(line, QuoteLine):
+                if isinstance(line, QuoteLine) and line.item is not None:
                     yield f"lines[{place}].item", line.item
 
 

@@ -9,6 +9,9 @@ import msgspec
 
 from schemas.commands import Named, Notice
 
+_UNUSABLE = {"asset_group": 'is not marked "Use for Items"'}
+_UNUSABLE_FIX = {"asset_group": 'mark the group "Use for Items" in Halo and read it again'}
+
 
 class CatalogueRow(Protocol):
     """What is used of a row of the catalogue."""
@@ -22,6 +25,7 @@ class Found(msgspec.Struct, frozen=True):
 
     halo_id: int | None
     notice: Notice | None = None
+    fell_back: bool = False
 
 
 class Unknown(msgspec.Struct, frozen=True):
@@ -37,24 +41,43 @@ def folded(name: str) -> str:
 
 
 def resolve(
-    named: Named, rows: Sequence[CatalogueRow], fallback_rows: Sequence[CatalogueRow], near: Sequence[str]
+    named: Named,
+    rows: Sequence[CatalogueRow],
+    fallback_rows: Sequence[CatalogueRow],
+    near: Sequence[str],
+    *,
+    unusable: bool = False,
 ) -> Found | Unknown:
     """What `named` comes to, given the catalogue's rows of that name and of its fallback.
 
-    Of several rows with one name the lowest id is taken, with a notice.
+    Of several rows with one name the lowest id is taken, with a notice. `unusable` says that Halo has the name, but
+    doesn't offer it for this: what the tenant file itself chose so is refused, not replaced.
     """
     if rows:
         return Found(min(row.halo_id for row in rows), _doubled(named, rows))
+    said = _absent(named, unusable)
+    if unusable and named.chosen:
+        where = f"change `{named.setting}` in the tenant file, or " if named.setting else ""
+        return Unknown(said, f"{where}{_UNUSABLE_FIX.get(named.lookup, 'switch it on in Halo')}")
     if fallback_rows:
-        return Found(min(row.halo_id for row in fallback_rows))
+        told = f"{said}; {named.fallback!r} was taken"
+        notice = Notice(code=f"{named.lookup}.fallback", message=told) if named.chosen else None
+        return Found(min(row.halo_id for row in fallback_rows), notice, fell_back=True)
     hint = f"; near: {', '.join(near)}" if near else ""
-    said = f"Halo has no {_spoken(named)} {named.name!r}"
     if named.fallback is not None:
-        said += f" and no {named.fallback!r}"
+        said += f", and no {named.fallback!r}"
+    if named.missing == "ignore":
+        return Found(None)
     if named.missing == "leave":
         return Found(None, Notice(code=f"{named.lookup}.unknown", message=f"{said}; left alone{hint}"))
     where = f"set `{named.setting}` in the tenant file, or " if named.setting else ""
     return Unknown(f"{said}{hint}", f"{where}create the {_spoken(named)} in Halo and read it again")
+
+
+def _absent(named: Named, unusable: bool) -> str:
+    if not unusable:
+        return f"Halo has no {_spoken(named)} {named.name!r}"
+    return f"Halo's {_spoken(named)} {named.name!r} {_UNUSABLE.get(named.lookup, 'is switched off')}"
 
 
 def _doubled(named: Named, rows: Sequence[CatalogueRow]) -> Notice | None:

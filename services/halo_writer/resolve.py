@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -10,10 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from hub.store import catalogue, targets
 from schemas.commands import Command, Named, Notice, UpsertQuote
 from schemas.targets import Target
-from services.halo_writer.kinds.base import Resolved, references, value_of
+from services.halo_writer.kinds.base import Resolved, SoldItem, references, value_of
 from services.halo_writer.names import Found, Unknown, resolve
 
-_BUILT_IN: frozenset[str] = frozenset({"region"})
+_BUILT_IN: frozenset[str] = frozenset({"region", "item_type"})
 """Lookups that a tenant's Halo may not have at all: an unread one is empty, not unknown."""
 
 
@@ -51,46 +52,69 @@ async def resolve_references(conn: AsyncConnection, command: Command, fields: It
             return NeedsTarget(target.key)
         ids[target] = row.halo_id
     names: dict[Named, int | None] = {}
+    fell_back: set[Named] = set()
     notices: list[Notice] = []
     for named in dict.fromkeys(ref for ref in refs if isinstance(ref, Named)):
         found = await _name(conn, command.target, named)
         if not isinstance(found, Found):
-            return found
+            return found if not isinstance(found, Unknown) else _on_its_line(found, command, named)
         names[named] = found.halo_id
+        if found.fell_back:
+            fell_back.add(named)
         if found.notice is not None:
             notices.append(found.notice)
-    recurring = await _recurring(conn, command, ids)
-    return Ready(Resolved(targets=ids, names=names, recurring_items=recurring), tuple(notices))
+    sold = await _sold(conn, command, ids, names)
+    resolved = Resolved(targets=ids, names=names, sold=sold, fell_back=frozenset(fell_back))
+    return Ready(resolved, tuple(notices))
 
 
 async def _name(conn: AsyncConnection, target: Target, named: Named) -> Found | NeedsCatalogue | Unknown:
-    usable_only = named.lookup in ("asset_group", "agent")
+    usable_only = named.lookup in ("asset_group", "agent", "item")
 
-    async def rows_of(name: str | int) -> Sequence[catalogue.Row]:
-        return await catalogue.by_name(
-            conn, target.tenant, target.instance, named.lookup, name, usable_only=usable_only
-        )
+    async def all_of(name: str | int) -> Sequence[catalogue.Row]:
+        return await catalogue.by_name(conn, target.tenant, target.instance, named.lookup, name)
 
-    rows = await rows_of(named.name)
-    fallback = await rows_of(named.fallback) if not rows and named.fallback is not None else ()
+    def usable(rows: Sequence[catalogue.Row]) -> Sequence[catalogue.Row]:
+        return [row for row in rows if row.usable and not row.inactive] if usable_only else rows
+
+    all_rows = await all_of(named.name)
+    rows = usable(all_rows)
+    fallback = usable(await all_of(named.fallback)) if not rows and named.fallback is not None else ()
     near: Sequence[str] = ()
-    if not rows and not fallback:
+    if not all_rows and not fallback:
         fresh = await catalogue.fresh_since(conn, target.tenant, target.instance, named.lookup)
         if fresh is None and named.lookup not in _BUILT_IN:
             return NeedsCatalogue(named.lookup)
         near = await catalogue.near(conn, target.tenant, target.instance, named.lookup, str(named.name))
-    return resolve(named, rows, fallback, near)
+    return resolve(named, rows, fallback, near, unusable=bool(all_rows) and not rows)
 
 
-async def _recurring(conn: AsyncConnection, command: Command, ids: dict[Target, int]) -> dict[int, bool]:
-    """For each item of a quote's recurring lines, whether Halo's item recurs (as far as the catalogue knows)."""
+def _on_its_line(unknown: Unknown, command: Command, named: Named) -> Unknown:
+    """The same, naming the quote's line that it is about."""
+    lines = value_of(command.lines) or () if isinstance(command, UpsertQuote) else ()
+    for line in lines:
+        if named in (line.billing_period, line.supplier, line.halo_item):
+            return Unknown(f"line {line.id} ({line.name}): {unknown.message}", unknown.fix)
+    return unknown
+
+
+async def _sold(
+    conn: AsyncConnection, command: Command, ids: Mapping[Target, int], names: Mapping[Named, int | None]
+) -> dict[int, SoldItem]:
+    """What the catalogue knows of the items whose lines Halo may refuse: those that recur or have a discount."""
     if not isinstance(command, UpsertQuote):
         return {}
-    known: dict[int, bool] = {}
+    known: dict[int, SoldItem] = {}
     for line in value_of(command.lines) or ():
-        item_id = ids.get(line.item)
-        if line.recurring and item_id is not None and item_id not in known:
-            row = await catalogue.by_id(conn, command.target.tenant, command.target.instance, "item", item_id)
-            if row is not None:
-                known[item_id] = bool(msgspec.json.decode(row.data).get("isrecurringitem"))
+        item_id = ids.get(line.item) if line.item is not None else names.get(line.halo_item)
+        if item_id is None or item_id in known or not (line.recurring or line.discount_percent > 0):
+            continue
+        row = await catalogue.by_id(conn, command.target.tenant, command.target.instance, "item", item_id)
+        if row is not None:
+            data = msgspec.json.decode(row.data)
+            most = data.get("maxitemdiscount")
+            known[item_id] = SoldItem(
+                recurring=bool(data.get("isrecurringitem")),
+                max_discount_percent=None if most is None else Decimal(str(most)),
+            )
     return known

@@ -76,6 +76,7 @@ KINDS: Mapping[CatalogueKind, Records | Reference | CodeList] = {
     "quote_status": CodeList("Quote status"),
     "billing_period": CodeList("Billing period"),
     "region": CodeList("Region", optional=True),
+    "item_type": CodeList("Item type", optional=True),
     "status": Reference(STATUS),
     "ticket_type": Reference(TICKET_TYPE, filters=(("showall", "true"),)),
     "asset_group": Reference(ASSET_GROUP, halo_rows.asset_group),

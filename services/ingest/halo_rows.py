@@ -52,6 +52,7 @@ def item(row: Row, read_id: str) -> HaloItem:
         assetgroup_id=as_id(row.get("assetgroup_id")),
         isrecurringitem=_flag(row, "isrecurringitem"),
         third_party_id=_text(row, "third_party_id"),
+        maxitemdiscount=_limit(row, "maxitemdiscount"),
     )
 
 
@@ -85,6 +86,14 @@ def _number(row: Row, name: str) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         return None
     return int(value) if int(value) == value else None
+
+
+def _limit(row: Row, name: str) -> Decimal | None:
+    """A bound on an amount, where 0 is none."""
+    value = row.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | Decimal) or value <= 0:
+        return None
+    return Decimal(value)
 
 
 def _text(row: Row, name: str) -> str | None:

@@ -1,18 +1,38 @@
-"""The products of a quote's lines as Halo items, one command for each distinct product: created or adopted."""
+"""A source's products as Halo items: those of a quote's lines are created or adopted, one by itself is kept up to date.
+
+One command for each distinct product of a quote.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 
+import msgspec
+
+from hub.tenants.items import Accounts
 from hub.tenants.names import folded
-from schemas.commands import Field, Match, Named, UpsertItem
-from schemas.quotes import Line, Product
+from schemas.commands import AccountCodes, Field, ItemAccounts, Match, Named, UpsertItem, Write
+from schemas.quotes import Line, Product, ProductData
 from schemas.targets import Target
+from services.mapper.part_numbers import number_of
 from services.mapper.periods import billing_period
 from services.mapper.refs import item_id
 from services.mapper.scope import NO_BASIS, Scope, given, plain, sealed
 
 _GROUP_SETTING = "items.asset_group"
+_GROUPS_SETTING = "items.asset_groups"
+_LABOUR = frozenset({"labor", "labour"})
+"""Source item types of work: it is sold at a cost and never in stock."""
+
+
+class Terms(msgspec.Struct, frozen=True):
+    """What a product costs and how often: as a line sells it, or as the producer's catalogue has it."""
+
+    price: Decimal | None
+    cost: Decimal | None
+    frequency: str | None
+    line_id: str = ""
 
 
 def item_target(product: Product, scope: Scope) -> Target:
@@ -28,26 +48,41 @@ def ensure_items(lines: Sequence[Line], scope: Scope) -> tuple[UpsertItem, ...]:
 
 
 def _ensure_item(line: Line, scope: Scope) -> UpsertItem:
-    product = line.product
-    period = billing_period(line.frequency, scope.rules)
-    return sealed(
-        UpsertItem(
-            target=item_target(product, scope),
-            basis=NO_BASIS,
-            ensure=True,
-            match=_match(product, scope),
-            name=Field(value=_name(product, scope)),
-            description=given(product.description),
-            group=Field(value=_group(product, scope)),
-            price=Field(value=plain(line.price)),
-            cost=given(None if line.cost is None else plain(line.cost)),
-            recurring=Field(value=period is not None),
-            billing_period=given(period),
-        )
+    terms = Terms(line.price, line.cost, line.frequency, line.id)
+    item = upsert_item(item_target(line.product, scope), line.product, terms, scope)
+    return sealed(msgspec.structs.replace(item, ensure=True))
+
+
+def upsert_item(
+    target: Target, product: ProductData, terms: Terms, scope: Scope, *, placed: Write = "always"
+) -> UpsertItem:
+    """The item that a product is to be; neither sealed nor ordered.
+
+    `placed` says when its group and what follows from the group are written: a person may move an item in Halo.
+    """
+    rules = scope.rules.items
+    period = billing_period(terms.frequency, scope.rules)
+    group = _group(product, scope)
+    return UpsertItem(
+        target=target,
+        basis=NO_BASIS,
+        match=_match(product, scope),
+        name=Field(value=_name(product, scope)),
+        description=given(product.description),
+        group=Field(value=group, write=placed),
+        price=given(None if terms.price is None else plain(terms.price)),
+        cost=given(None if terms.cost is None else plain(terms.cost)),
+        recurring=Field(value=period is not None),
+        billing_period=given(period),
+        part_number=given(number_of(product, rules.part_number, terms.line_id)),
+        sku=given(_sku(product, scope)),
+        type=given(_type(product, scope)),
+        accounts=given(_accounts(group, scope), placed),
+        stocked=given(False if folded(product.item_type or "") in _LABOUR else None),
     )
 
 
-def _match(product: Product, scope: Scope) -> tuple[Match, ...]:
+def _match(product: ProductData, scope: Scope) -> tuple[Match, ...]:
     values: dict[str, str | int | None] = {
         "halo_id": product.halo_id,
         "sku": product.manufacturer_part_number or None,
@@ -56,26 +91,51 @@ def _match(product: Product, scope: Scope) -> tuple[Match, ...]:
     return tuple(Match(by=by, value=values[by]) for by in scope.rules.items.match if values[by] is not None)
 
 
-def _name(product: Product, scope: Scope) -> str:
+def _name(product: ProductData, scope: Scope) -> str:
     if scope.rules.items.name_from == "manufacturer_part_number":
         return product.manufacturer_part_number or product.name
     return product.name
 
 
-def _group(product: Product, scope: Scope) -> Named:
+def _sku(product: ProductData, scope: Scope) -> str | None:
+    """The SKU is written only where the tenant says so, and never emptied."""
+    return None if scope.rules.items.sku_from is None else product.manufacturer_part_number or None
+
+
+def _type(product: ProductData, scope: Scope) -> Named | None:
+    """Halo's word for the source's item type; a source's own word that Halo lacks is no reason to warn."""
+    if not product.item_type:
+        return None
+    mapped = scope.rules.items.type_table.get(folded(product.item_type))
+    if mapped is None:
+        return Named(lookup="item_type", name=product.item_type, missing="ignore")
+    return Named(lookup="item_type", name=mapped, missing="leave", setting="items.types", chosen=True)
+
+
+def _group(product: ProductData, scope: Scope) -> Named:
     """A group that the tenant's Halo has, or a rejection that names the setting: never a blank or a new one."""
     rules = scope.rules.items
     default = rules.asset_group
-    assert default is not None, "a tenant file with quotes has a default group"
-    own = _mapped_group(product, scope)
-    if own is None:
-        return Named(lookup="asset_group", name=default, setting=_GROUP_SETTING)
-    return Named(lookup="asset_group", name=own, fallback=default, setting=_GROUP_SETTING)
-
-
-def _mapped_group(product: Product, scope: Scope) -> str | int | None:
-    names = [name for name in (product.category, product.item_type) if name]
+    assert default is not None, "a tenant file that makes items has a default group"
+    names = [name for name in (product.group, product.category, product.item_type) if name]
     for name in names:
-        if (mapped := scope.rules.items.group_table.get(folded(name))) is not None:
-            return mapped
-    return names[0] if names else None
+        mapped = rules.group_table.get(folded(name))
+        if mapped is not None:
+            return Named(
+                lookup="asset_group", name=mapped, fallback=default, setting=_GROUPS_SETTING, chosen=True
+            )
+    if names:
+        return Named(lookup="asset_group", name=names[0], fallback=default, setting=_GROUP_SETTING)
+    return Named(lookup="asset_group", name=default, setting=_GROUP_SETTING, chosen=True)
+
+
+def _accounts(group: Named, scope: Scope) -> ItemAccounts | None:
+    """The codes of the group and of its fallback; only Halo knows which of the two the item gets."""
+    rules = scope.rules.items
+    own = _codes(rules.accounts_of(group.name))
+    fallback = None if group.fallback is None else _codes(rules.accounts_of(group.fallback))
+    return None if own is None and fallback is None else ItemAccounts(group=group, own=own, fallback=fallback)
+
+
+def _codes(accounts: Accounts | None) -> AccountCodes | None:
+    return None if accounts is None else AccountCodes(income=accounts.income, expense=accounts.expense)

@@ -13,15 +13,19 @@ from schemas.commands import Named, Notice, QuoteLine, Totals
 from schemas.quotes import Line, Tax
 from services.mapper.item import item_target
 from services.mapper.money import LinePrice, from_cents, price_lines, spread, to_cents
+from services.mapper.part_numbers import own_number, part_number
 from services.mapper.parts import QuoteLines
 from services.mapper.periods import billing_period
 from services.mapper.scope import Scope, plain
 
 
 class LinesMapped(msgspec.Struct, frozen=True):
+    """`carriage` is the quote's own shipping charge; None where the source says nothing of one."""
+
     lines: tuple[QuoteLine, ...]
     totals: Totals
     notices: tuple[Notice, ...]
+    carriage: Decimal | None = None
 
 
 def map_lines(source: QuoteLines, scope: Scope) -> LinesMapped:
@@ -31,29 +35,61 @@ def map_lines(source: QuoteLines, scope: Scope) -> LinesMapped:
     assert scope.rules.quotes is not None, "only a tenant with quotes maps lines"
     taxes, notices = _taxes(source, pricing.lines, scope.rules.quotes.taxes)
     lines = tuple(
-        _line(line, price, tax, scope)
-        for line, price, tax in zip(source.lines, pricing.lines, taxes, strict=True)
+        _line(place, line, price, tax, scope)
+        for place, (line, price, tax) in enumerate(zip(source.lines, pricing.lines, taxes, strict=True))
     )
     pushed = [tax for tax in taxes if tax is not None]
-    totals = Totals(net=from_cents(pricing.net_cents), tax=plain(sum(pushed, Decimal(0))) if pushed else None)
-    return LinesMapped(lines, totals, (*pricing.notices, *notices))
+    tax_total = plain(sum(pushed, Decimal(0))) if pushed else None
+    told = (*pricing.notices, *notices)
+    if source.shipping is None or scope.rules.items.shipping is None:
+        totals = Totals(net=from_cents(pricing.net_cents), tax=tax_total)
+        carriage = None if source.shipping is None else plain(source.shipping)
+        return LinesMapped(lines, totals, told, carriage)
+    charge = to_cents(source.shipping)
+    totals = Totals(net=from_cents(pricing.net_cents + charge), tax=tax_total)
+    if charge:
+        lines = (*lines, _shipping_line(source, from_cents(charge), scope, taxed=bool(pushed)))
+    # What an earlier revision may have had as its carriage would count twice.
+    return LinesMapped(lines, totals, told, Decimal(0))
 
 
-def _line(line: Line, price: LinePrice, tax: Decimal | None, scope: Scope) -> QuoteLine:
+def _shipping_line(source: QuoteLines, charge: Decimal, scope: Scope, *, taxed: bool) -> QuoteLine:
+    """The shipping charge as a line of the tenant's product for it. The source's taxes are those of its own lines."""
+    product = scope.rules.items.shipping
+    assert product is not None, "only a tenant with a shipping product has such a line"
+    line_id, taken = "shipping", {line.id for line in source.lines}
+    while line_id in taken:
+        line_id += "."
+    return QuoteLine(
+        id=line_id,
+        halo_item=Named(lookup="item", name=product, setting="items.shipping", chosen=True),
+        name=product if isinstance(product, str) else "Shipping",
+        quantity=Decimal(1),
+        base_price=charge,
+        price=charge,
+        discount_percent=Decimal(0),
+        tax=Decimal(0) if taxed else None,
+    )
+
+
+def _line(place: int, line: Line, price: LinePrice, tax: Decimal | None, scope: Scope) -> QuoteLine:
     product = line.product
+    if part_number(line, scope.rules) is None:
+        problem = f"line {line.id!r} ({product.name!r}) has no part number: set `items.part_number.fallback`"
+        scope.fault(f"lines[{place}].product", problem)
     period = billing_period(line.frequency, scope.rules)
     supplier = line.supplier
     return QuoteLine(
         id=line.id,
-        item=item_target(product, scope),
         name=product.name,
+        item=item_target(product, scope),
         quantity=plain(line.quantity),
         base_price=price.base,
         price=price.price,
         discount_percent=price.discount_percent,
         cost=None if line.cost is None else plain(line.cost),
         tax=tax,
-        product_code=product.manufacturer_part_number or None,
+        product_code=own_number(product, scope.rules.items.part_number, line.id) or None,
         description=line.description if line.description is not None else product.description,
         recurring=period is not None,
         billing_period=period,

@@ -143,6 +143,7 @@ def _quote(quote_id: str, head: QuoteHead, lines: QuoteLines, scope: Scope) -> U
         note=given(head.note),
         lines=Field(value=mapped.lines),
         totals=Field(value=mapped.totals),
+        carriage=given(mapped.carriage),
     )
 
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from halo import wire
-from schemas.commands import Command, Field, MainContact, Named, SiteAddress
+from schemas.commands import AccountCodes, Command, Field, ItemAccounts, MainContact, Named, SiteAddress
 from schemas.identity import group_hashes
 from schemas.targets import KINDS, Kind, TargetState
 from services.halo_writer.kinds import SPECS
@@ -30,6 +30,7 @@ from tests.unit.halo_writer.build import Tool, always, changed
 
 TOOL = Tool()
 REGION = Named(lookup="region", name="Kent", missing="leave")
+GROUP = Named(lookup="asset_group", name="Hardware")
 MONTHLY = Named(lookup="billing_period", name="Monthly")
 AGENT = Named(lookup="agent", name="Alex", missing="leave")
 SPELLED_OUT = SiteAddress(
@@ -57,7 +58,14 @@ def everything() -> dict[Kind, Command]:
             first_name=always("N"), last_name=always("P"), phone=always("1"), title=always("COO")
         ),
         "item": TOOL.item(
-            recurring=True, period="Monthly", description=always("D"), part_number=always("SH-1U")
+            recurring=True,
+            period="Monthly",
+            description=always("D"),
+            part_number=always("SH-1U"),
+            sku=always("SH-1U"),
+            type=always(Named(lookup="item_type", name="Hardware")),
+            accounts=always(ItemAccounts(group=GROUP, own=AccountCodes(income="4000", expense="5000"))),
+            stocked=always(False),
         ),
         "opportunity": TOOL.opportunity(
             person="p-1",
@@ -75,6 +83,7 @@ def everything() -> dict[Kind, Command]:
             note=always("N"),
             net="1",
             tax="2",
+            carriage=always(Decimal("12.5")),
         ),
     }
 

@@ -31,15 +31,24 @@ class Refused(Exception):
         super().__init__(message)
 
 
-class Resolved(msgspec.Struct, frozen=True):
-    """What a command's references came to: targets and names to Halo ids, and which items recur.
+class SoldItem(msgspec.Struct, frozen=True):
+    """What decides whether Halo lets a quote sell an item as it would: whether it recurs, and its highest discount."""
 
-    A name that Halo lacks and that may be left out is present with None.
+    recurring: bool
+    max_discount_percent: Decimal | None = None
+
+
+class Resolved(msgspec.Struct, frozen=True):
+    """What a command's references came to: targets and names to Halo ids, and what is known of the items sold.
+
+    A name that Halo lacks and that may be left out is present with None; `fell_back` are those whose fallback was
+    taken.
     """
 
     targets: Mapping[Target, int] = {}
     names: Mapping[Named, int | None] = {}
-    recurring_items: Mapping[int, bool] = {}
+    sold: Mapping[int, SoldItem] = {}
+    fell_back: frozenset[Named] = frozenset()
 
     def target(self, target: Target) -> int:
         return self.targets[target]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from halo.resources import ITEM
-from schemas.commands import Command, UpsertItem
+from schemas.commands import Command, ItemAccounts, UpsertItem
 from services.halo_writer.kinds.base import KindSpec, Resolved, Row, repeatable, value_of
 
 
@@ -32,6 +32,19 @@ def _finish(command: Command, element: Row, row: object) -> Row:
     return element | {twin: element[name] for name, twin in twins.items() if name in element}
 
 
+def _stocked(value: Any, resolved: Resolved) -> Row:
+    return {"dont_track_stock": not value}
+
+
+def _accounts(value: ItemAccounts, resolved: Resolved) -> Row:
+    """The codes of the group that Halo has; where it has none, nothing: the group's own default stays in force."""
+    codes = value.fallback if value.group in resolved.fell_back else value.own
+    if codes is None:
+        return {}
+    found = {"nominalcode": codes.income, "purchasenominalcode": codes.expense}
+    return {name: code for name, code in found.items() if code is not None}
+
+
 def _group(value: Any, resolved: Resolved) -> Row:
     group = resolved.name(value)
     return {} if group is None else {"assetgroup_id": group}
@@ -48,7 +61,11 @@ SPEC = KindSpec(
         "cost": "costprice",
         "recurring": _recurring,
         "billing_period": "item_default_billing_period",
-        "part_number": "supplier_part_code",
+        "part_number": "internalreference",
+        "sku": "supplier_part_code",
+        "type": "type",
+        "accounts": _accounts,
+        "stocked": _stocked,
     },
     key_field="third_party_id",
     key_scope=_key_scope,

@@ -12,7 +12,7 @@ from typing import Any
 from halo.resources import QUOTATION
 from schemas.commands import Command, Notice, QuoteLine, UpsertQuote
 from schemas.targets import TargetState, our_key
-from services.halo_writer.kinds.base import KindSpec, Refused, Resolved, Row, value_of
+from services.halo_writer.kinds.base import KindSpec, Refused, Resolved, Row, SoldItem, value_of
 from services.halo_writer.lines import LineMark, match_lines
 
 _CHILD = "line:"
@@ -34,14 +34,29 @@ def _lines(value: tuple[QuoteLine, ...], resolved: Resolved) -> Row:
     return {"lines": [_line(place, line, resolved) for place, line in enumerate(value)]}
 
 
-def _line(place: int, line: QuoteLine, resolved: Resolved) -> Row:
-    item_id = resolved.target(line.item)
-    if line.recurring and resolved.recurring_items.get(item_id) is False:
+def _check_sold(line: QuoteLine, item_id: int, sold: SoldItem) -> None:
+    """Raises Refused for a line that Halo would not take as it is, since it names the line and what to do."""
+    if line.recurring and not sold.recurring:
         raise Refused(
             "line.item_not_recurring",
             f"line {line.id} ({line.name}) recurs, but Halo's item {item_id} is a one-time item",
             "make the item recurring in Halo (Configuration > Products), or let the line match another item",
         )
+    most = sold.max_discount_percent
+    if most is not None and line.discount_percent > most:
+        raise Refused(
+            "line.discount_too_high",
+            f"line {line.id} ({line.name}) has a discount of {line.discount_percent}%, "
+            f"but Halo's item {item_id} allows {most}% at most",
+            "raise the item's maximum discount in Halo (Configuration > Products), or lower the line's discount",
+        )
+
+
+def _line(place: int, line: QuoteLine, resolved: Resolved) -> Row:
+    item_id = _item_id(line, resolved)
+    sold = resolved.sold.get(item_id)
+    if sold is not None:
+        _check_sold(line, item_id, sold)
     element: Row = {
         "sort_seq": place + 1,
         "item_id": item_id,
@@ -61,6 +76,15 @@ def _line(place: int, line: QuoteLine, resolved: Resolved) -> Row:
         # The source's tax stands as given: Halo must not compute its own.
         element |= {"tax": line.tax, "ignoretaxcalc": True}
     return {name: value for name, value in element.items() if value is not None}
+
+
+def _item_id(line: QuoteLine, resolved: Resolved) -> int:
+    if line.item is not None:
+        return resolved.target(line.item)
+    assert line.halo_item is not None, "a line sells something"
+    item_id = resolved.name(line.halo_item)
+    assert item_id is not None, "a product that the tenant file names is never left out"
+    return item_id
 
 
 def line_marks(command: Command) -> tuple[LineMark, ...]:
@@ -136,6 +160,7 @@ SPEC = KindSpec(
         "note": "note",
         "status": "status",
         "lines": _lines,
+        "carriage": "carriage_price",
     },
     key_field="third_party_number",
     key_scope=_key_scope,

@@ -210,7 +210,7 @@ async def test_a_created_item_is_known_to_the_next_quote_at_once_and_after_a_res
 async def test_a_created_item_is_found_by_its_sku_by_another_source_before_halo_was_read_again(
     bench: Bench,
 ) -> None:
-    with_code = {"part_number": always("SH-1U")}
+    with_code = {"sku": always("SH-1U")}
     await bench.settle(bench.tool.item("SH-1U", "Rack Shelf", **with_code))
     other = bench.tool.item("SH-1U", "A shelf", id="other-source")
     await bench.settle(other)

@@ -40,6 +40,7 @@ CODE_LISTS = {
     "asset_group",
     "billing_period",
     "currency",
+    "item_type",
     "quote_status",
     "region",
     "status",

@@ -184,7 +184,7 @@ class Tool:
 
     def item(
         self,
-        sku: str | None = "NEW-1",
+        code: str | None = "NEW-1",
         name: str = "Rack Shelf",
         *,
         match: Sequence[Match] | None = None,
@@ -197,10 +197,10 @@ class Tool:
         **fields: Any,
     ) -> UpsertItem:
         """The product of a line."""
-        found = (*(by(sku=sku) if sku else ()), *by(name=name))
+        found = (*(by(sku=code) if code else ()), *by(name=name))
         return sealed(
             UpsertItem(
-                target=self.target("item", id or sku or name),
+                target=self.target("item", id or code or name),
                 basis=basis(),
                 ensure=True,
                 match=tuple(match) if match is not None else found,

@@ -18,6 +18,7 @@ from services.halo_writer.kinds.base import (
     Refused,
     Resolved,
     Row,
+    SoldItem,
     element_to_create,
     element_to_update,
     references,
@@ -37,7 +38,7 @@ def known(command: Command, *, recurring: bool | None = None, **names: int | Non
     return Resolved(
         targets={r: IDS[r.kind] for r in found if not isinstance(r, Named)},
         names={r: names.get(r.lookup, 5) for r in found if isinstance(r, Named)},
-        recurring_items={} if recurring is None else {IDS["item"]: recurring},
+        sold={} if recurring is None else {IDS["item"]: SoldItem(recurring=recurring)},
     )
 
 
@@ -289,7 +290,7 @@ def test_of_several_rows_of_one_name_the_lowest_id_is_taken_and_told() -> None:
 
 def test_a_name_that_halo_lacks_takes_the_fallback_then_is_left_or_rejected() -> None:
     spare = msgspec.structs.replace(NAMED, fallback="Hardware")
-    assert resolve(spare, (), [Catalogued(3)], ()) == Found(3)
+    assert resolve(spare, (), [Catalogued(3)], ()) == Found(3, fell_back=True)
     unknown = resolve(NAMED, (), (), ["hardware", "software"])
     assert isinstance(unknown, Unknown)
     assert "'Hardwear'" in unknown.message

@@ -114,25 +114,32 @@ GROUPS = {"Laptops": "Notebooks", "Labor": "Professional Services", "m365": 77}
 
 @pytest.mark.feature("item.group.map", part="mapper")
 @pytest.mark.parametrize(
-    ("product", "group"),
+    ("product", "group", "mapped_by_the_file"),
     [
-        ({"category": "laptops "}, "Notebooks"),
-        ({"category": "M365"}, 77),
-        ({"item_type": "Labor"}, "Professional Services"),
-        ({"category": "Laptops", "item_type": "Labor"}, "Notebooks"),
-        ({"category": "Elsewhere", "item_type": "Labor"}, "Professional Services"),
-        ({"category": "Hubs", "item_type": "Product"}, "Hubs"),
-        ({"item_type": "Product"}, "Product"),
+        ({"category": "laptops "}, "Notebooks", True),
+        ({"category": "M365"}, 77, True),
+        ({"item_type": "Labor"}, "Professional Services", True),
+        ({"category": "Laptops", "item_type": "Labor"}, "Notebooks", True),
+        ({"category": "Elsewhere", "item_type": "Labor"}, "Professional Services", True),
+        ({"group": "m365", "category": "Laptops"}, 77, True),
+        ({"group": "Elsewhere", "category": "Laptops"}, "Notebooks", True),
+        ({"group": "Own", "category": "Hubs"}, "Own", False),
+        ({"category": "Hubs", "item_type": "Product"}, "Hubs", False),
+        ({"item_type": "Product"}, "Product", False),
     ],
 )
-def test_the_group_follows_category_or_item_type_beside_the_default(
-    product: dict[str, Any], group: str | int
+def test_the_group_follows_product_group_category_or_item_type_beside_the_default(
+    product: dict[str, Any], group: str | int, mapped_by_the_file: bool
 ) -> None:
     with_rules = rules(items={"asset_groups": GROUPS})
     (item,) = mapped(quote(lines=lines({"name": "x"} | product)), with_rules).items
     assert item.group is not UNSET
     assert item.group.value == Named(
-        lookup="asset_group", name=group, fallback="Hardware", setting="items.asset_group"
+        lookup="asset_group",
+        name=group,
+        fallback="Hardware",
+        setting="items.asset_groups" if mapped_by_the_file else "items.asset_group",
+        chosen=mapped_by_the_file,
     )
 
 
@@ -146,5 +153,5 @@ def test_without_a_mapping_the_default_group_is_asked_for_and_never_a_blank_one(
     assert item.group is not UNSET
     # `reject`: when Halo has no such group the command ends, and nothing creates one.
     assert item.group.value == Named(
-        lookup="asset_group", name="Hardware", missing="reject", setting="items.asset_group"
+        lookup="asset_group", name="Hardware", missing="reject", setting="items.asset_group", chosen=True
     )
