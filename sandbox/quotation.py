@@ -62,6 +62,18 @@ def check_recurring(lines: Sequence[Line], item: Callable[[int], Values | None])
             raise rule_error(f"Line {index + 1} '{name}' is recurring but its item is not a recurring item")
 
 
+def check_discounts(lines: Sequence[Line], item: Callable[[int], Values | None]) -> None:
+    """Raises a rule error that names the first line with a higher discount than its item allows; 0 allows any."""
+    for index, line in enumerate(lines):
+        sold = item(line.get("item_id") or 0) or {}
+        most = decimal(sold.get("maxitemdiscount"))
+        if 0 < most < decimal(line.get("discount_perc")):
+            name = line.get("name") or line.get("description") or ""
+            raise rule_error(
+                f"Line {index + 1} '{name}': the maximum discount for this item is {float(most):g}%"
+            )
+
+
 def settled(values: Values, taxing: Taxing) -> dict[str, Any]:
     """`values` with every computed field of the header and its lines."""
     lines = [priced(line, taxing) for line in values.get("lines", ())]
@@ -77,7 +89,7 @@ def settled(values: Values, taxing: Taxing) -> dict[str, Any]:
         "profit": float(profit),
         "margin": float((profit / revenue * 100).quantize(CENT, ROUND_HALF_UP)) if revenue else 0.0,
         "tax_total": float(tax),
-        "total": float(revenue + tax),
+        "total": float(revenue + tax + decimal(values.get("carriage_price"))),
     }
 
 

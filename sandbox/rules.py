@@ -178,6 +178,7 @@ def quote(instance: Instance, before: Values | None, element: Element) -> dict[s
             values["lines"], element["lines"], lambda: store.new_id("QuotationDetail")
         )
         quotation.check_recurring(values["lines"], lambda item_id: store.values("Item", item_id))
+        quotation.check_discounts(values["lines"], lambda item_id: store.values("Item", item_id))
     values["last_update_time"] = stamp(now)
     values["change_seq"] = values.get("change_seq", 0) + 1
     return quotation.settled(values, taxing(instance, values))

@@ -12,7 +12,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -236,8 +236,13 @@ def _unknown(path: list[str]) -> str:
 
 
 def _keys_at(path: list[str]) -> list[str]:
+    """The keys that there are at a place; a name in a table of sections leads to one of these."""
+    annotation: Any = RuleSet
     section: type[BaseModel] = RuleSet
     for part in path:
+        if get_origin(annotation) is dict:
+            annotation = section
+            continue
         annotation = section.model_fields[part].annotation
         candidates = [annotation, *get_args(annotation)]
         section = next(c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel))

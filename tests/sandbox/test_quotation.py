@@ -118,6 +118,26 @@ def test_a_recurring_line_needs_a_recurring_item(
     assert halo.post("/Quotation", json=[{"ticket_id": deal, "lines": lines}]).status_code == 201
 
 
+def test_a_discount_above_the_items_highest_is_refused_and_the_line_named(
+    halo: httpx.Client, deal: int
+) -> None:
+    halo.post("/Item", json=[{"id": 57, "maxitemdiscount": 10}]).raise_for_status()
+    lines = [{"name": "Fine", "item_id": 51, "discount_perc": 60}, {"name": "Wall", "item_id": 57}]
+    for percent, status in ((10, 201), (10.5, 400)):
+        lines[1]["discount_perc"] = percent
+        answer = halo.post("/Quotation", json=[{"ticket_id": deal, "lines": lines}])
+        assert answer.status_code == status
+    assert answer.json()["Message"] == "Line 2 'Wall': the maximum discount for this item is 10%"
+
+
+def test_carriage_is_in_the_total_and_not_in_the_revenue(halo: httpx.Client, deal: int) -> None:
+    quote = save(
+        halo, ticket_id=deal, lines=[{"item_id": 51, "quantity": 1, "price": 100}], carriage_price=12.5
+    )
+    assert (quote["revenue"], quote["carriage_price"]) == (100.0, 12.5)
+    assert quote["total"] == quote["revenue"] + quote["tax_total"] + 12.5
+
+
 def test_line_type_faults_name_the_line(halo: httpx.Client, deal: int) -> None:
     lines = [{"name": "x"}, {"quantity": "three"}]
     answer = halo.post("/Quotation", json=[{"ticket_id": deal, "lines": lines}])

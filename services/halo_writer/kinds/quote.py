@@ -47,7 +47,7 @@ def _check_sold(line: QuoteLine, item_id: int, sold: SoldItem) -> None:
         raise Refused(
             "line.discount_too_high",
             f"line {line.id} ({line.name}) has a discount of {line.discount_percent}%, "
-            f"but Halo's item {item_id} allows {most}% at most",
+            f"but Halo's item {item_id} allows {most.normalize() + 0:f}% at most",
             "raise the item's maximum discount in Halo (Configuration > Products), or lower the line's discount",
         )
 

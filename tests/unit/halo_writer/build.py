@@ -243,8 +243,8 @@ class Tool:
             )
         )
 
-    def line(self, line_id: str = "l1", item: str = "FW-100", **fields: Any) -> QuoteLine:
-        """One line; `item` is the id of the product's target."""
+    def line(self, line_id: str = "l1", item: str | None = "FW-100", **fields: Any) -> QuoteLine:
+        """One line; `item` is the id of the product's target, None where Halo's own is named."""
         values: dict[str, Any] = {
             "name": "Firewall Appliance",
             "quantity": Decimal(1),
@@ -253,7 +253,8 @@ class Tool:
             "discount_percent": Decimal(0),
             "product_code": item,
         }
-        return QuoteLine(id=line_id, item=self.target("item", item), **(values | fields))
+        sold = None if item is None else self.target("item", item)
+        return QuoteLine(id=line_id, item=sold, **(values | fields))
 
     def quote(
         self,

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from msgspec import UNSET
 
-from schemas.commands import Field, Match, Named
+from schemas.commands import AccountCodes, Field, ItemAccounts, Match, Named
 from tests.unit.mapper.build import line, mapped, quote, rules
 
 LAPTOP = {
@@ -155,3 +155,98 @@ def test_without_a_mapping_the_default_group_is_asked_for_and_never_a_blank_one(
     assert item.group.value == Named(
         lookup="asset_group", name="Hardware", missing="reject", setting="items.asset_group", chosen=True
     )
+
+
+TYPES = {"product": "Hardware", "Labor": "Service"}
+
+
+@pytest.mark.feature("item.type", part="mapper")
+@pytest.mark.parametrize(
+    ("item_type", "named"),
+    [
+        (
+            " PRODUCT",
+            Named(lookup="item_type", name="Hardware", missing="leave", setting="items.types", chosen=True),
+        ),
+        (
+            "labor",
+            Named(lookup="item_type", name="Service", missing="leave", setting="items.types", chosen=True),
+        ),
+        # Equal names need no entry, and a word of the source alone is no reason to warn.
+        ("Software", Named(lookup="item_type", name="Software", missing="ignore")),
+    ],
+)
+def test_the_sources_item_type_becomes_halos(item_type: str, named: Named) -> None:
+    product = {"name": "x", "item_type": item_type}
+    (item,) = mapped(quote(lines=lines(product)), rules(items={"types": TYPES})).items
+    assert item.type == Field(value=named)
+
+
+@pytest.mark.feature("item.type", part="mapper")
+def test_without_an_item_type_halos_own_stands() -> None:
+    (item,) = mapped(quote(lines=lines({"name": "x", "item_type": ""})), rules(items={"types": TYPES})).items
+    assert item.type is UNSET
+
+
+@pytest.mark.feature("item.sku", part="mapper")
+@pytest.mark.parametrize(
+    ("sku_from", "product", "sku"),
+    [
+        ("manufacturer_part_number", LAPTOP, "LT-14"),
+        ("manufacturer_part_number", {"name": "x", "manufacturer_part_number": ""}, None),
+        ("manufacturer_part_number", {"name": "x"}, None),
+        (None, LAPTOP, None),
+    ],
+)
+def test_the_sku_is_the_manufacturers_number_if_the_tenant_says_so_and_never_emptied(
+    sku_from: str | None, product: dict[str, Any], sku: str | None
+) -> None:
+    (item,) = mapped(quote(lines=lines(product)), rules(items={"sku_from": sku_from})).items
+    assert item.sku == (UNSET if sku is None else Field(value=sku))
+
+
+ACCOUNTS = {
+    "Hardware": {"income": "4000", "expense": "5000"},
+    "notebooks": {"income": "4100"},
+    "77": {"expense": "9"},
+}
+
+
+@pytest.mark.feature("account.map", part="mapper")
+@pytest.mark.parametrize(
+    ("product", "own", "fallback"),
+    [
+        ({}, AccountCodes(income="4000", expense="5000"), None),
+        ({"category": "Laptops"}, AccountCodes(income="4100"), AccountCodes(income="4000", expense="5000")),
+        ({"category": "M365"}, AccountCodes(expense="9"), AccountCodes(income="4000", expense="5000")),
+        # The group of that name may not exist in Halo: then the item gets the default group, and its codes.
+        ({"category": "Hubs"}, None, AccountCodes(income="4000", expense="5000")),
+    ],
+)
+def test_a_new_item_carries_the_codes_of_the_group_that_it_gets(
+    product: dict[str, Any], own: AccountCodes | None, fallback: AccountCodes | None
+) -> None:
+    with_rules = rules(items={"asset_groups": GROUPS, "accounts": ACCOUNTS})
+    (item,) = mapped(quote(lines=lines({"name": "x"} | product)), with_rules).items
+    assert item.group is not UNSET
+    assert item.accounts == Field(value=ItemAccounts(group=item.group.value, own=own, fallback=fallback))
+
+
+@pytest.mark.feature("account.map", part="mapper")
+@pytest.mark.parametrize("accounts", [{}, {"Elsewhere": {"income": "1"}}])
+def test_groups_without_codes_leave_halos_own(accounts: dict[str, Any]) -> None:
+    (item,) = mapped(quote(lines=lines(LAPTOP)), rules(items={"accounts": accounts})).items
+    assert item.accounts is UNSET
+
+
+@pytest.mark.feature("extra.labor", part="mapper")
+@pytest.mark.parametrize(
+    ("item_type", "stocked"), [("Labor", False), ("labour ", False), ("Product", None), (None, None)]
+)
+def test_labour_becomes_an_item_with_its_cost_that_is_never_in_stock(
+    item_type: str | None, stocked: bool | None
+) -> None:
+    product = {"name": "Installation hour"} | ({"item_type": item_type} if item_type else {})
+    (item,) = mapped(quote(lines=lines(product, cost="38"))).items
+    assert item.cost == Field(value=Decimal(38))
+    assert item.stocked == (UNSET if stocked is None else Field(value=stocked))

@@ -242,6 +242,7 @@ def test_a_tenant_that_pushes_no_taxes_sends_none(by_line: bool) -> None:
 
 
 @pytest.mark.feature("money.tax", part="mapper")
+@pytest.mark.feature("money.tax.external", part="mapper")
 def test_what_a_skipped_calculator_made_is_not_sent_and_told() -> None:
     made = mapped(taxed(("US sales tax", "8.25", " Avalara"), lines=[line(tax="8.25")]))
     assert made.lines[0].tax is None
