@@ -3,156 +3,93 @@
 `opportunities` and `quotes` are switches: present is on. Values are names as a person sees them in that Halo; an
 integer is a Halo id. A table reads `source name: Halo name`, and equal names need no entry. `sources.<name>`
 overrides anything but the connection for one producer: tables merge, lists and scalars replace.
+The text below a key is what the reference and the JSON Schema for editors say of it.
 """
 
 from __future__ import annotations
 
-import re
 from functools import cached_property
 from typing import Annotated, Any, Literal, TypeAlias
-from urllib.parse import SplitResult, urlsplit
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
-    PlainSerializer,
-    PlainValidator,
     PrivateAttr,
     StrictBool,
     StrictInt,
     StrictStr,
-    StringConstraints,
     model_validator,
 )
 
 from hub.tenants.names import by_folded_name, folded
+from hub.tenants.values import (
+    Bulk,
+    HaloName,
+    Scopes,
+    Secret,
+    Server,
+    SignInPage,
+    SourceField,
+    Span,
+    Table,
+    TableWithNone,
+    Text,
+    split_address,
+)
 
-_SPAN = re.compile(r"^(\d{1,9})([smhd])$")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-_REFERENCE = re.compile(r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:/\S.*)$")
-_HOST = re.compile(r"[\w.:-]+")
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
-_ADDRESS_FIELDS = ("street", "apartment", "city", "county", "postcode", "region", "country")
 CONNECTION_KEYS = ("tenant", "halo", "sources")
 """What belongs to the tenant as a whole and can't differ for one producer."""
-MAX_BULK = 100
 AUTO_BULK = 20
 """How many records one request carries at most where the file leaves it to the hub."""
-
-
-def _span(value: Any) -> int:
-    match = _SPAN.match(value) if isinstance(value, str) else None
-    if match is None or int(match[1]) == 0:
-        raise ValueError("a span is a number and a unit: 300s, 60m, 12h or 30d")
-    return int(match[1]) * _SECONDS[match[2]]
-
-
-def _reference(value: str) -> str:
-    if not _REFERENCE.match(value):
-        raise ValueError("a secret is given by reference, env:NAME or file:/path, never as its value")
-    return value
-
-
-def _address(value: str) -> str:
-    text = value.strip()
-    parts = _split(text)
-    if not _HOST.fullmatch(parts.hostname or "") or any(character.isspace() for character in text):
-        raise ValueError("is no web address; give one like https://acme.halopsa.com")
-    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
-        raise ValueError("must be https: anything else would send the secret unencrypted")
-    if parts.username is not None:
-        raise ValueError("carries a user name; give the bare address")
-    return text
-
-
-def _sign_in(value: str) -> str:
-    """A pasted sign-in page: its query may hold a session, and what is accepted here goes on the log."""
-    return re.split("[?#]", _address(value), maxsplit=1)[0]
-
-
-def _server(value: str) -> str:
-    text = _address(value)
-    if "?" in text or "#" in text:
-        raise ValueError("carries a query or fragment; give the bare address")
-    return text
-
-
-def _table(value: dict[str, Any]) -> dict[str, Any]:
-    seen: dict[str, str] = {}
-    for key in value:
-        other = seen.setdefault(folded(key), key)
-        if other != key:
-            raise ValueError(f"{other!r} and {key!r} are the same name: case and spaces don't count")
-    return value
-
-
-def _halo_name(value: Any) -> str | int:
-    if isinstance(value, str) and 0 < len(value.strip()) <= 255:
-        return value.strip()
-    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
-        return value
-    raise ValueError("must be a name as Halo shows it, or the number of its Halo id")
-
-
-def _scopes(value: Any) -> str | list[str]:
-    if value == "auto":
-        return "auto"
-    if isinstance(value, list) and value and all(isinstance(scope, str) and scope for scope in value):
-        return value
-    raise ValueError("must be auto, or a list such as [all:standard]")
-
-
-def _bulk(value: Any) -> Literal["auto", "off"] | int:
-    if value in ("auto", "off"):
-        return value  # type: ignore[no-any-return]
-    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_BULK:
-        return value
-    raise ValueError(f"must be auto, off, or how many records one request may carry: 1 to {MAX_BULK}")
-
-
-def _source_field(value: str) -> str:
-    if value not in _ADDRESS_FIELDS and not value.startswith("custom."):
-        raise ValueError(f"is no address field; there are {', '.join(_ADDRESS_FIELDS)} and custom.<name>")
-    return value
-
-
-HaloName: TypeAlias = Annotated[str | int, PlainValidator(_halo_name)]
-Span: TypeAlias = Annotated[int, BeforeValidator(_span), PlainSerializer(lambda seconds: f"{seconds}s")]
-Secret: TypeAlias = Annotated[StrictStr, AfterValidator(_reference)]
-SignInPage: TypeAlias = Annotated[StrictStr, AfterValidator(_sign_in)]
-Server: TypeAlias = Annotated[StrictStr, AfterValidator(_server)]
-SourceField: TypeAlias = Annotated[StrictStr, AfterValidator(_source_field)]
-Text: TypeAlias = Annotated[StrictStr, StringConstraints(strip_whitespace=True, min_length=1)]
-Table: TypeAlias = Annotated[dict[StrictStr, HaloName], AfterValidator(_table)]
-TableWithNone: TypeAlias = Annotated[dict[StrictStr, HaloName | None], AfterValidator(_table)]
+OnRejected: TypeAlias = Annotated[
+    Literal["supersede", "block"],
+    Field(
+        description="Whether a newer revision of such a record may pass one that Halo has rejected (`supersede`), "
+        "or waits until that is redriven (`block`)."
+    ),
+]
 
 
 class Section(BaseModel):
     """A frozen part of the file that refuses unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class Budget(Section):
+    """How many requests the hub may make of this Halo, in any span of that length."""
+
     requests: Annotated[StrictInt, Field(ge=1, le=100_000)] = 300
+    """The most requests in the window; Halo's own limit is 300 in five minutes."""
     window: Span = 300
+    """The length of the window: 300s, 5m."""
 
 
 class Halo(Section):
     """How to reach this tenant's Halo. Both servers follow from `url` unless they are given."""
 
     url: SignInPage | None = None
+    """The address of its Halo; `https` unless it is this machine. Needed unless both servers are given."""
     resource_server: Server | None = None
+    """The API server, where Halo names another than `<url>/api`."""
     authorization_server: Server | None = None
+    """The sign-in server, where Halo names another than `<url>/auth`."""
     tenant: Text | None = None
+    """Sent with the sign-in, where one Halo is hosted for many."""
     client_id: Text
+    """The id of the application in Halo."""
     client_secret: Secret
-    scopes: Annotated[str | list[str], PlainValidator(_scopes)] = "auto"
+    """Its secret, by reference: `env:NAME` or `file:/path`, never the value."""
+    scopes: Scopes = "auto"
+    """What the sign-in asks for; `auto` is what quoting needs."""
     budget: Budget = Budget()
-    bulk: Annotated[Literal["auto", "off"] | int, PlainValidator(_bulk)] = "auto"
+    """The requests that the hub may make of this Halo."""
+    bulk: Bulk = "auto"
+    """How many updates may share one request, where `hub tenant check --write-proof` has seen this Halo take several.
+
+    `auto` is at most 20, a number at most that many, `off` never.
+    """
 
     @model_validator(mode="after")
     def _located(self) -> Halo:
@@ -175,14 +112,12 @@ class Halo(Section):
     def instance(self) -> str:
         """What tells this Halo from others: the resource server's host, with a port and path that aren't the usual."""
         server = self.resource_server
-        parts = _split(server if server is not None else str(self.url))
+        parts = split_address(server if server is not None else str(self.url))
         port = f":{parts.port}" if parts.port not in (None, 443) else ""
         path = parts.path.rstrip("/").removesuffix("/api") if server is not None else ""
         return f"{parts.hostname}{port}{path}"
 
 
-OnRejected: TypeAlias = Literal["supersede", "block"]
-"""Whether a newer revision of a record may pass one that Halo has rejected, or waits until that is redriven."""
 _SECTIONS = {
     "client": "clients",
     "site": "clients",
@@ -194,19 +129,30 @@ _SECTIONS = {
 
 
 class Clients(Section):
+    """How customers are matched with Halo clients."""
+
     match: tuple[Literal["halo_id", "external_id", "name"], ...] = ("halo_id", "external_id", "name")
+    """How a client that Halo already has is found, in this order."""
     on_rejected_predecessor: OnRejected = "supersede"
 
 
 class Users(Section):
+    """How contacts are matched with Halo users."""
+
     match: tuple[Literal["halo_id", "external_id", "email"], ...] = ("halo_id", "external_id", "email")
+    """How a user that Halo already has is found, in this order."""
     on_rejected_predecessor: OnRejected = "supersede"
 
 
 class Agents(Section):
+    """Who owns opportunities and quotes in Halo."""
+
     owner: Literal["logged_in_user", "sales_rep"] = "logged_in_user"
+    """Whose quote it is in Halo: who prepared it, or the customer's sales representative."""
     default: HaloName | None = None
+    """The Halo agent of people that have none; without it such a quote has no owner."""
     map: Table = {}
+    """Source user name to Halo agent; equal names need no entry."""
 
     @cached_property
     def table(self) -> dict[str, str | int]:
@@ -217,16 +163,26 @@ class Addresses(Section):
     """Which source address field fills each line of a Halo site address; null leaves the line alone."""
 
     line1: SourceField | None = "street"
+    """The source field of the first line; `custom.<name>` for a field of the producer's own."""
     line2: SourceField | None = "apartment"
+    """That of the second line."""
     line3: SourceField | None = "city"
+    """That of the third line."""
     line4: SourceField | None = None
+    """That of the fourth line."""
 
 
 class Items(Section):
+    """Which Halo items the products of a quote become."""
+
     match: tuple[Literal["halo_id", "sku", "name"], ...] = ("halo_id", "sku", "name")
+    """How an item that Halo already has is found, in this order."""
     asset_group: HaloName | None = None
+    """The Halo group of new items; required when `quotes` is on."""
     asset_groups: Table = {}
+    """Source category, or item type, to Halo group; what Halo has no group for gets `asset_group`."""
     name_from: Literal["name", "manufacturer_part_number"] = "name"
+    """Which field of the product names the item."""
     on_rejected_predecessor: OnRejected = "supersede"
 
     @cached_property
@@ -235,14 +191,22 @@ class Items(Section):
 
 
 class Opportunities(Section):
+    """The opportunity that a quote lives under. A switch: there is no quote without it."""
+
     ticket_type: HaloName
+    """The Halo ticket type of new opportunities."""
     status: HaloName | None = None
+    """Their status when they are made; without it the ticket type's own."""
     on_rejected_predecessor: OnRejected = "supersede"
 
 
 class Taxes(Section):
+    """Which taxes are written."""
+
     push: StrictBool = True
+    """Whether taxes are written at all."""
     skip: tuple[StrictStr, ...] = ("avalara",)
+    """Calculators whose taxes are not written."""
 
     @cached_property
     def skipped(self) -> frozenset[str]:
@@ -250,9 +214,14 @@ class Taxes(Section):
 
 
 class Quotes(Section):
+    """Quotes. A switch: `quotes: {}` turns them on; needs `opportunities` and `items.asset_group`."""
+
     revisions: Literal["overwrite"] = "overwrite"
+    """What a new revision becomes: `overwrite` keeps one Halo quote for all of them."""
     statuses: Table = {}
+    """Source status to Halo status; one that Halo doesn't have changes nothing."""
     taxes: Taxes = Taxes()
+    """Which taxes are written."""
     on_rejected_predecessor: OnRejected = "supersede"
 
     @cached_property
@@ -264,18 +233,34 @@ class RuleSet(Section):
     """A whole tenant file. `for_source` gives the rules as they hold for one producer."""
 
     tenant: Annotated[StrictStr, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+    """The tenant's name: what events carry."""
     halo: Halo
+    """How to reach this tenant's Halo."""
     clients: Clients = Clients()
+    """How customers are matched with Halo clients."""
     users: Users = Users()
+    """How contacts are matched with Halo users."""
     agents: Agents = Agents()
+    """Who owns opportunities and quotes in Halo."""
     addresses: Addresses = Addresses()
+    """Which source address field fills each line of a Halo site address."""
     items: Items = Items()
+    """Which Halo items the products of a quote become."""
     billing_periods: TableWithNone = {}
+    """Source frequency to Halo billing period; `null` is one-time."""
     currency: HaloName | None = None
+    """The Halo currency of quotes that name none; without it Halo's own."""
     currencies: Table = {}
+    """Source currency code to Halo currency; ISO codes need no entry."""
     opportunities: Opportunities | None = None
+    """Opportunities: on when the section is there."""
     quotes: Quotes | None = None
+    """Quotes: on when the section is there."""
     sources: dict[StrictStr, dict[str, Any]] = {}
+    """By producer: the same keys but for `tenant` and `halo`, laid over the file for this producer's events.
+
+    Tables merge, anything else replaces.
+    """
 
     _effective: dict[str, RuleSet] = PrivateAttr(default_factory=dict)
 
@@ -319,12 +304,3 @@ def overlaid(base: Any, override: Any) -> Any:
         own = spelt.get(folded(key), key)
         result[own] = overlaid(result.get(own), value)
     return result
-
-
-def _split(address: str) -> SplitResult:
-    try:
-        parts = urlsplit(address if "://" in address else f"https://{address.lstrip('/')}")
-        _ = parts.port
-    except ValueError:
-        raise ValueError("is no web address; give one like https://acme.halopsa.com") from None
-    return parts

@@ -1,0 +1,162 @@
+"""Commands about what is sold: items, opportunities, quotes. Money is in the quote's currency."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+
+from msgspec import UNSET, UnsetType
+
+from schemas.base import Id, Name, OwnData, Text
+from schemas.command_parts import Command, Field, Named
+from schemas.targets import Target
+
+
+class UpsertItem(Command, frozen=True, kw_only=True):
+    """Create or adopt a Halo item; a new one needs a group that exists in Halo."""
+
+    kind = "item"
+    groups = {
+        "head": (
+            "name",
+            "description",
+            "group",
+            "price",
+            "cost",
+            "recurring",
+            "billing_period",
+            "part_number",
+        )
+    }
+
+    name: Field[Name] | UnsetType = UNSET
+    """The name of the item."""
+    description: Field[str] | UnsetType = UNSET
+    """A longer text."""
+    group: Field[Named] | UnsetType = UNSET
+    """The Halo group, by name."""
+    price: Field[Decimal] | UnsetType = UNSET
+    """The price of one."""
+    cost: Field[Decimal] | UnsetType = UNSET
+    """What one costs."""
+    recurring: Field[bool] | UnsetType = UNSET
+    """Whether it recurs."""
+    billing_period: Field[Named] | UnsetType = UNSET
+    """How often, by the name of the Halo billing period."""
+    part_number: Field[Text] | UnsetType = UNSET
+    """Its number."""
+
+
+class UpsertOpportunity(Command, frozen=True, kw_only=True):
+    """Create or update the Halo opportunity that a quote lives under."""
+
+    kind = "opportunity"
+    groups = {"head": ("client", "site", "user", "title", "ticket_type", "status", "agent", "value")}
+
+    client: Field[Target] | UnsetType = UNSET
+    """The Halo client it belongs to."""
+    site: Field[Target] | UnsetType = UNSET
+    """The site of that client."""
+    user: Field[Target] | UnsetType = UNSET
+    """The person at the customer."""
+    title: Field[Name] | UnsetType = UNSET
+    """The title."""
+    ticket_type: Field[Named] | UnsetType = UNSET
+    """The Halo ticket type, by name."""
+    status: Field[Named] | UnsetType = UNSET
+    """The Halo status, by name."""
+    agent: Field[Named] | UnsetType = UNSET
+    """Who owns it, by name."""
+    value: Field[Decimal] | UnsetType = UNSET
+    """What it is worth."""
+
+
+class QuoteLine(OwnData, frozen=True, kw_only=True):
+    """One line of the Halo quote. `base_price` is the unit price before discount, `price` after it."""
+
+    id: Id
+    """The line's id at its source."""
+    item: Target
+    """The Halo item that it sells."""
+    name: Name
+    """The name on the line."""
+    quantity: Decimal
+    """How many."""
+    base_price: Decimal
+    """The price of one before discount."""
+    price: Decimal
+    """The price of one after discount."""
+    discount_percent: Decimal
+    """The discount, in percent."""
+    cost: Decimal | None = None
+    """What one costs."""
+    tax: Decimal | None = None
+    """The tax on the whole line."""
+    product_code: Text | None = None
+    """The number on the line."""
+    description: str | None = None
+    """The text of the line."""
+    recurring: bool = False
+    """Whether it recurs."""
+    billing_period: Named | None = None
+    """How often, by the name of the Halo billing period."""
+    supplier: Named | None = None
+    """Who supplies it, by name."""
+
+
+class Totals(OwnData, frozen=True, kw_only=True):
+    """What the document adds up to at its source; the writer compares it with what Halo answers."""
+
+    net: Decimal
+    """Without tax."""
+    tax: Decimal | None = None
+    """The tax; absent where none is written."""
+
+
+class UpsertQuote(Command, frozen=True, kw_only=True):
+    """Create or update a Halo quote: its head, its status and its lines, each with an order of its own."""
+
+    kind = "quote"
+    groups = {
+        "head": (
+            "opportunity",
+            "client",
+            "site",
+            "user",
+            "title",
+            "date",
+            "expiry_date",
+            "agent",
+            "currency",
+            "note",
+        ),
+        "status": ("status",),
+        "lines": ("lines", "totals"),
+    }
+
+    opportunity: Field[Target] | UnsetType = UNSET
+    """The Halo opportunity that it lives under."""
+    client: Field[Target] | UnsetType = UNSET
+    """The Halo client it belongs to."""
+    site: Field[Target] | UnsetType = UNSET
+    """The site of that client."""
+    user: Field[Target] | UnsetType = UNSET
+    """The person at the customer."""
+    title: Field[Name] | UnsetType = UNSET
+    """The title."""
+    date: Field[dt.date] | UnsetType = UNSET
+    """The day of the quote."""
+    expiry_date: Field[dt.date] | UnsetType = UNSET
+    """The last day on which it holds."""
+    agent: Field[Named] | UnsetType = UNSET
+    """Who owns it, by name."""
+    currency: Field[Named] | UnsetType = UNSET
+    """The Halo currency, by name."""
+    note: Field[str] | UnsetType = UNSET
+    """A text for the customer."""
+    status: Field[Named] | UnsetType = UNSET
+    """The Halo status, by name."""
+    lines: Field[tuple[QuoteLine, ...]] | UnsetType = UNSET
+    """All lines, in their order."""
+    totals: Field[Totals] | UnsetType = UNSET
+    """What the document adds up to."""
