@@ -23,6 +23,7 @@ CatalogueKind = Literal[
     "ticket_type",
 ]
 LookupBy = Literal["external_link", "field"]
+Verdict = Literal["ok", "warning", "failed", "unknown"]
 
 
 class SettingsChanged(OwnData, frozen=True, kw_only=True):
@@ -53,7 +54,7 @@ class Check(OwnData, frozen=True, kw_only=True):
 
     name: Id
     """What was checked: a step, or a key of the file."""
-    verdict: Literal["ok", "warning", "failed", "unknown"]
+    verdict: Verdict
     """How it went."""
     detail: str = ""
     """What was seen."""
