@@ -5,6 +5,7 @@
 #                                for the tests in which the wall clock of a service jumps;
 #                                KAFKA_BOOTSTRAP_SERVERS and HUB_STORE_URL name servers to use instead,
 #                                HUB_FAKETIME_LIB the library
+#                                kustomize, for the manifests: HUB_KUSTOMIZE names it, else it is looked for, else built
 set -euo pipefail
 
 MIN_JAVA=17
@@ -80,6 +81,15 @@ has_faketime() {
     [ -n "${HUB_FAKETIME_LIB:-}" ] || compgen -G '/usr/lib/*/faketime/libfaketime.so.1' >/dev/null
 }
 
+kustomize_parts() {
+    local python=$1
+    if ! "$python" -m tests.deploy.k8s_render find >/dev/null 2>&1; then
+        command -v go >/dev/null || apt_install golang-go
+        say "building kustomize"
+        "$python" -m tests.deploy.k8s_render build >&2
+    fi
+}
+
 system_parts() {
     local python=$1 missing=() own_kafka=${KAFKA_BOOTSTRAP_SERVERS:-}
     if [ -z "$own_kafka" ]; then
@@ -97,6 +107,7 @@ system_parts() {
         java_is_recent || stop "Java $MIN_JAVA or newer must come first on PATH; 'java -version' shows an older one."
         "$python" -m tests.support.kafka resolve >/dev/null
     fi
+    kustomize_parts "$python"
 }
 
 case "${1:-}" in

@@ -77,6 +77,19 @@ def test_a_java_that_is_too_old_is_said_so(machine: Path) -> None:
     assert "openjdk-17-jre-headless" in (machine / "apt.log").read_text()
 
 
+def test_kustomize_is_built_where_there_is_none(machine: Path) -> None:
+    program(machine, "id", "echo 0")
+    program(machine, "python", f'echo "$*" >> {machine}/python.log; [ "${{3:-}}" != find ]')
+    done = set_up(machine, KAFKA_BOOTSTRAP_SERVERS="elsewhere:9092")
+
+    assert done.returncode == 0, done.stderr
+    assert "install -y -qq --no-install-recommends golang-go" in (machine / "apt.log").read_text()
+    assert (machine / "python.log").read_text().splitlines() == [
+        "-m tests.deploy.k8s_render find",
+        "-m tests.deploy.k8s_render build",
+    ]
+
+
 def test_servers_named_by_the_environment_need_nothing_installed(machine: Path) -> None:
     done = set_up(machine, KAFKA_BOOTSTRAP_SERVERS="elsewhere:9092")
 
