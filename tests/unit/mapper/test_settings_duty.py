@@ -41,6 +41,7 @@ def duty(store: Store, directory: Path, metrics: Metrics, owner: str) -> Setting
     return SettingsDuty(keeper, files, store, follower, publish, progress, metrics, every_s=0.02)
 
 
+@pytest.mark.feature("hub.k8s", part="all")
 async def test_only_the_mapper_that_reads_the_files_tells_which_are_invalid(
     store: Store, tmp_path: Path
 ) -> None:
