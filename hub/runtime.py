@@ -176,7 +176,7 @@ class Service:
 
     def tell_health(self) -> None:
         """Each check, and readiness as a whole, as metrics."""
-        self.metrics.ready.labels(service=self.name).set(self.health.ready().ok)
+        self.metrics.ready.labels(component=self.name).set(self.health.ready().ok)
         for check, ok in self.health.checks().items():
             self.metrics.check_ok.labels(check=check).set(ok)
 
@@ -185,7 +185,7 @@ class Service:
 async def serving(name: str, *, host: str, port: int) -> AsyncIterator[Service]:
     """A service with its signals caught and its health port open; on exit its background loops are cancelled."""
     service = Service(name, Metrics(), Health())
-    service.metrics.start_time.labels(service=name).set(time.time())
+    service.metrics.start_time.labels(component=name).set(time.time())
     service.tell_health()
     ProcessCollector(registry=service.metrics.registry)
     loop = asyncio.get_running_loop()

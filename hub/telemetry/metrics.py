@@ -38,13 +38,13 @@ class Metrics:
 
     def _define_process(self) -> None:
         self.start_time = self._gauge(
-            "start_time_seconds", "When this process began to serve, in seconds since the epoch", "service"
+            "start_time_seconds", "When this process began to serve, in seconds since the epoch", "component"
         )
-        self.ready = self._gauge("ready", "1 while this process has its work and has caught up", "service")
+        self.ready = self._gauge("ready", "1 while this process has its work and has caught up", "component")
         self.check_ok = self._gauge(
             "check_ok", "1 while this check of the process's liveness or readiness holds", "check"
         )
-        self.store_up = self._gauge("store_up", "1 while the store answers this writer or mapper, else 0")
+        self.store_away = self._gauge("store_away", "1 while the store does not answer this writer or mapper")
 
     def _define_intake(self) -> None:
         self.http_answers = self._counter(

@@ -185,9 +185,9 @@ class Writer:
         while True:
             try:
                 await self._sweep_once()
-                self._metrics.store_up.set(1)
+                self._metrics.store_away.set(0)
             except StoreUnavailable as error:
-                self._metrics.store_up.set(0)
+                self._metrics.store_away.set(1)
                 _log.warning("writer.sweep_failed", error=str(error))
             await asyncio.sleep(_SWEEP_S)
 

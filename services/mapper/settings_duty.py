@@ -59,10 +59,10 @@ class SettingsDuty:
         while True:
             try:
                 await self.once()
-                self._metrics.store_up.set(1)
+                self._metrics.store_away.set(0)
             except (PublishFailed, StoreUnavailable) as error:
                 if isinstance(error, StoreUnavailable):
-                    self._metrics.store_up.set(0)
+                    self._metrics.store_away.set(1)
                 _log.warning("settings.held_up", problem=str(error))
             self._progress.tick()
             await asyncio.sleep(self._every_s)

@@ -78,15 +78,15 @@ async def test_a_store_that_is_away_is_told_until_it_is_back(
     store = await opened(tmp_path)
     metrics = Metrics()
     sweeping = asyncio.create_task(writer_on(store, metrics).sweep())
-    await eventually(lambda: metrics.registry.get_sample_value("hub_store_up") == 1)
+    await eventually(lambda: metrics.registry.get_sample_value("hub_store_away") == 0)
 
     async def away() -> float:
         raise StoreUnavailable("the server is gone")
 
     with monkeypatch.context() as patch:
         patch.setattr(store, "now", away)
-        await eventually(lambda: metrics.registry.get_sample_value("hub_store_up") == 0)
-    await eventually(lambda: metrics.registry.get_sample_value("hub_store_up") == 1)
+        await eventually(lambda: metrics.registry.get_sample_value("hub_store_away") == 1)
+    await eventually(lambda: metrics.registry.get_sample_value("hub_store_away") == 0)
     sweeping.cancel()
     await store.close()
 

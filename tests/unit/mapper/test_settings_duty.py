@@ -65,14 +65,14 @@ async def test_a_store_that_is_away_is_told_until_it_is_back(
 ) -> None:
     metrics = Metrics()
     running = asyncio.create_task(duty(store, tmp_path, metrics, "one").run())
-    up = metrics.registry.get_sample_value
-    await eventually(lambda: up("hub_store_up") == 1)
+    away_told = metrics.registry.get_sample_value
+    await eventually(lambda: away_told("hub_store_away") == 0)
 
     async def away() -> float:
         raise StoreUnavailable("the server is gone")
 
     with monkeypatch.context() as patch:
         patch.setattr(store, "now", away)
-        await eventually(lambda: up("hub_store_up") == 0)
-    await eventually(lambda: up("hub_store_up") == 1)
+        await eventually(lambda: away_told("hub_store_away") == 1)
+    await eventually(lambda: away_told("hub_store_away") == 0)
     running.cancel()

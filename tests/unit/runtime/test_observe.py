@@ -36,12 +36,12 @@ def told(process: Service, name: str, /, **labels: str) -> float | None:
 async def test_a_service_tells_its_start_and_each_of_its_checks() -> None:
     async with serving("mapper", host="127.0.0.1", port=0) as service:
         kafka = service.health.condition("kafka")
-        assert told(service, "hub_start_time_seconds", service="mapper")
-        assert told(service, "hub_ready", service="mapper") == 0
+        assert told(service, "hub_start_time_seconds", component="mapper")
+        assert told(service, "hub_ready", component="mapper") == 0
         await eventually(lambda: told(service, "hub_check_ok", check="kafka") == 0)
         assert told(service, "hub_check_ok", check="mapper loop") == 1
         kafka.holds()
-        await eventually(lambda: told(service, "hub_ready", service="mapper") == 1)
+        await eventually(lambda: told(service, "hub_ready", component="mapper") == 1)
         assert told(service, "hub_check_ok", check="kafka") == 1
         assert told(service, "process_resident_memory_bytes")
 

@@ -24,6 +24,12 @@ def test_no_histogram_carries_a_tenant() -> None:
     assert not [metric._name for metric in histograms if "tenant" in metric._labelnames]
 
 
+def test_no_label_is_one_that_prometheus_or_kubernetes_gives_every_series() -> None:
+    taken = {"job", "instance", "service", "pod", "namespace", "container", "endpoint", "node"}
+
+    assert [metric._name for metric in collectors(Metrics()) if taken & set(metric._labelnames)] == []
+
+
 def test_every_metric_is_ours_by_name_and_is_exposed() -> None:
     metrics = Metrics()
     exposed = generate_latest(metrics.registry).decode()
