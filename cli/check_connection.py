@@ -41,21 +41,27 @@ class NoLog:
 async def check_connection(client: HaloClient, rules: RuleSet) -> Findings:
     """Token, agent, one cheap read, then every name of the rules. Raises GateClosed."""
     findings = Findings()
+    if await sign_in(client, findings):
+        await read_lists(client, rules, findings, lookups_of(rules))
+        findings.checks += check_names(rules, findings.lists)
+    return findings
+
+
+async def sign_in(client: HaloClient, findings: Findings) -> bool:
+    """Whether the token, the agent and one cheap read go well. Raises GateClosed."""
     me = await client.whoami()
     if me.outcome is Outcome.UNAUTHORISED or me.status is None:
         findings.add("sign-in", "failed", me.text or "Halo refuses the sign-in")
-        return findings
+        return False
     _judge_agent(me, findings)
     page = await client.list_page(CLIENT, page_size=1)
     if not page.ok:
         findings.add(
             "read", "failed", f"clients can't be read ({_status(page)}): {page.text}", _right_hint(page)
         )
-        return findings
+        return False
     findings.add("read", "ok", "the resource server answers")
-    await _read_lists(client, rules, findings)
-    findings.checks += check_names(rules, findings.lists)
-    return findings
+    return True
 
 
 def _judge_agent(me: Reply, findings: Findings) -> None:
@@ -71,9 +77,12 @@ def _judge_agent(me: Reply, findings: Findings) -> None:
         findings.add("agent", "ok", f"the application acts as {name}")
 
 
-async def _read_lists(client: HaloClient, rules: RuleSet, findings: Findings) -> None:
+async def read_lists(
+    client: HaloClient, rules: RuleSet, findings: Findings, lookups: Sequence[Lookup]
+) -> None:
+    """Adds each list to the findings, or a check that says why it can't be read."""
     reader = Reader(client, NoLog(), tenant=rules.tenant, instance=rules.instance, now=lambda: 0.0)
-    for lookup in lookups_of(rules):
+    for lookup in lookups:
         try:
             if lookup == "item":
                 findings.lists[lookup] = await _items_named(client, rules)

@@ -28,16 +28,19 @@ def check_names(rules: RuleSet, lists: Mapping[Lookup, Sequence[ReferenceRow]]) 
 
 def find(rows: Iterable[ReferenceRow], name: str | int, *, by_code: bool = False) -> ReferenceRow | None:
     """The row of this name (or Halo id, or for a currency its code); a usable one first."""
+    return min(find_all(rows, name, by_code=by_code), key=lambda row: not row.usable, default=None)
+
+
+def find_all(rows: Iterable[ReferenceRow], name: str | int, *, by_code: bool = False) -> list[ReferenceRow]:
+    """Every row of this name, or Halo id, or for a currency its code."""
     if isinstance(name, int):
-        found = [row for row in rows if row.id == name]
-    else:
-        wanted = folded(name)
-        found = [
-            row
-            for row in rows
-            if folded(row.name) == wanted or (by_code and row.code is not None and folded(row.code) == wanted)
-        ]
-    return min(found, key=lambda row: not row.usable, default=None)
+        return [row for row in rows if row.id == name]
+    wanted = folded(name)
+    return [
+        row
+        for row in rows
+        if folded(row.name) == wanted or (by_code and row.code is not None and folded(row.code) == wanted)
+    ]
 
 
 def _check(name: HaloName, rows: Sequence[ReferenceRow]) -> Check:

@@ -4,6 +4,10 @@ CommandFailed    the command ran and its answer is no: exit 1
 BadInput         what was given can't be used: exit 2
 """
 
+from collections.abc import Sequence
+
+from schemas.envelope import Fault
+
 OK = 0
 FAILED = 1
 BAD_INPUT = 2
@@ -16,6 +20,10 @@ class CommandFailed(Exception):
 
 
 class BadInput(CommandFailed):
-    """A file or an argument can't be used; the message names it."""
+    """A file or an argument can't be used; the message names it, `faults` lists what is wrong in it."""
 
     exit_code = BAD_INPUT
+
+    def __init__(self, message: str, faults: Sequence[Fault] = ()) -> None:
+        super().__init__(message)
+        self.faults = tuple(faults)

@@ -2,7 +2,8 @@
 
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import msgspec
@@ -11,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cli.errors import BadInput, CommandFailed
 from hub.telemetry.logging import redacted
 
 _PIPED_WIDTH = 160
@@ -20,6 +22,18 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, for
 def print_json(document: Any) -> None:
     """The document on stdout, on one line for each nesting level that a person can read."""
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n")
+
+
+@contextmanager
+def one_document(json: bool) -> Iterator[None]:
+    """With `--json` a command that can't do its work says so in a document too: a script looks in one place."""
+    try:
+        yield
+    except CommandFailed as error:
+        if json:
+            faults = error.faults if isinstance(error, BadInput) else ()
+            print_json({"ok": False, "error": redacted(str(error)), "faults": faults})
+        raise
 
 
 def say(text: str, *, style: str | None = None) -> None:

@@ -51,6 +51,7 @@ async def redrive(
     """Publishes the requests, then the events; both are acknowledged when it returns."""
     sources: dict[str, _Source | None] = {letter.id: _own(letter) for letter in letters}
     sources |= await _by_basis([letter for letter in letters if letter.data.basis is not None], read)
+    sources |= await _by_place([letter for letter in letters if _left_behind(letter)], read)
     requests: list[Outgoing] = []
     events: dict[_Source, Outgoing] = {}
     for letter in letters:
@@ -98,6 +99,30 @@ async def _by_basis(letters: Sequence[Letter], read: ReadTopic) -> dict[str, _So
                 if letter.data.basis is not None and letter.data.basis.event_id == event_id:
                     headers = tuple((name, value) for name, value in record.headers if value is not None)
                     found[letter.id] = _Source(record.topic, record.key, record.value, headers)
+    return found
+
+
+def _left_behind(letter: Letter) -> bool:
+    """Whether the letter's source event was too large to be kept in it, and stays where it came from."""
+    data = letter.data
+    kept = data.key is not None or data.value is not None
+    return data.topic in SOURCE_TOPICS and data.basis is None and not kept and data.offset is not None
+
+
+async def _by_place(letters: Sequence[Letter], read: ReadTopic) -> dict[str, _Source | None]:
+    """The record at each letter's place, where its topic still holds it; one pass over each topic."""
+    found: dict[str, _Source | None] = {letter.id: None for letter in letters}
+    for topic in sorted({letter.data.topic for letter in letters}):
+        wanted = {
+            (letter.data.partition, letter.data.offset): letter
+            for letter in letters
+            if letter.data.topic == topic
+        }
+        async for record in read(topic):
+            letter = wanted.get((record.partition, record.offset))
+            if letter is not None and record.value is not None:
+                headers = tuple((name, value) for name, value in record.headers if value is not None)
+                found[letter.id] = _Source(record.topic, record.key, record.value, headers)
     return found
 
 

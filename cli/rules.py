@@ -9,13 +9,16 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from cli import saved_catalogue
 from cli.errors import BadInput, CommandFailed
 from cli.events import print_faults, read_events
-from cli.output import Json, print_json, print_table, say
+from cli.output import Json, one_document, print_json, print_table, say
+from cli.saved_catalogue import check_commands
 from cli.tenant_rules import rules_of_file
 from hub.store.records import Record
 from hub.tenants.model import RuleSet
 from schemas.commands import TYPE_OF_KIND, Command, Field, Named
+from schemas.control import Check
 from schemas.envelope import Fault
 from schemas.registry import TYPES, decode
 from schemas.targets import Target
@@ -50,22 +53,44 @@ def try_(
     event_file: Annotated[
         Path, typer.Argument(metavar="EVENT_FILE", help="An event, or an array of them in their order.")
     ],
+    catalogue: Annotated[
+        Path | None,
+        typer.Option(help="Check names against a catalogue that `hub tenant catalogue --save` wrote."),
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Show the commands that events lead to under a tenant's rules, and what would be sent to Halo."""
-    rules = rules_of_file(tenant_file)
-    judged = read_events(event_file)
-    if judged.faults:
-        print_faults(judged.faults)
-        raise typer.Exit(CommandFailed.exit_code)
-    tried = try_events(rules, judged.events)
+    """Show the commands that events lead to under a tenant's rules, and what would be sent to Halo.
+
+    Ends with 0 when all is well, 1 when an event or a name is faulty, 2 when a file can't be used.
+    """
+    with one_document(json):
+        rules = rules_of_file(tenant_file)
+        saved = None if catalogue is None else saved_catalogue.load(catalogue, rules)
+        judged = read_events(event_file)
+        tried = [] if judged.faults else try_events(rules, judged.events)
+    names = [[] if saved is None else check_commands(one.commands, saved.lists) for one in tried]
+    ok = not judged.faults and all(map(_is_well, tried, names))
     if json:
-        print_json([_document(one) for one in tried])
+        events = [{**_document(one), "names": checks} for one, checks in zip(tried, names, strict=True)]
+        print_json({"tenant": rules.tenant, "ok": ok, "faults": judged.faults, "events": events})
+    elif judged.faults:
+        print_faults(judged.faults)
     else:
-        for one in tried:
+        for one, checks in zip(tried, names, strict=True):
             _show(one)
-    if any(one.faults for one in tried):
+            _show_names(checks)
+    if not ok:
         raise typer.Exit(CommandFailed.exit_code)
+
+
+def _is_well(tried: Tried, names: Sequence[Check]) -> bool:
+    return not tried.faults and all(name.verdict != "failed" for name in names)
+
+
+def _show_names(names: Sequence[Check]) -> None:
+    wrong = [(name.verdict, name.name, name.detail, name.fix) for name in names if name.verdict != "ok"]
+    if wrong:
+        print_table(("", "setting", "what Halo would say", "what to do"), wrong)
 
 
 def try_events(rules: RuleSet, events: Sequence[Accepted]) -> list[Tried]:

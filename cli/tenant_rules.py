@@ -17,16 +17,13 @@ def rules_of_file(path: Path) -> RuleSet:
         return from_text(accept(context.read_file(path)).text)
     except RulesInvalid as error:
         faults = "".join(f"\n  {fault.at or 'file'}: {fault.problem}" for fault in error.faults)
-        raise BadInput(f"{path} can't be used:{faults}") from None
+        raise BadInput(f"{path} can't be used:{faults}", error.faults) from None
 
 
 async def rules_of(settings: Settings, named: str) -> RuleSet:
     """The rules in a file, or of a tenant: its file, else what is in force on the log. Raises BadInput."""
-    path = _file_of(settings, named)
-    if path is not None:
-        rules = rules_of_file(path)
-        if not _is_path(named) and rules.tenant != named:
-            raise BadInput(f"{path} is the file of tenant {rules.tenant!r}, not of {named!r}")
+    rules = rules_without_network(settings, named)
+    if rules is not None:
         return rules
     follower = RulesFollower()
     async for record in context.records_of(settings, CONTROL):
@@ -38,6 +35,17 @@ async def rules_of(settings: Settings, named: str) -> RuleSet:
             f"there is no tenant {named!r}: no file in {settings.tenants_dir}, and the log knows {known}"
         )
     return found.rules
+
+
+def rules_without_network(settings: Settings, named: str) -> RuleSet | None:
+    """The rules in a file, or in a tenant's own; None when the tenant has no file here. Raises BadInput."""
+    path = _file_of(settings, named)
+    if path is None:
+        return None
+    rules = rules_of_file(path)
+    if not _is_path(named) and rules.tenant != named:
+        raise BadInput(f"{path} is the file of tenant {rules.tenant!r}, not of {named!r}")
+    return rules
 
 
 def _is_path(named: str) -> bool:

@@ -34,12 +34,19 @@ class DeadLetterBox:
     """Publishes dead letters in the background, and finishes their records.
 
     `writable` fails, and with it readiness, while the topic can't be written. When `MAX_KEPT_BYTES` wait to be written,
-    `post` waits too, and shows life: only then do others.
+    `post` waits too, and shows life: only then do others. `unwritten` is told how many the topic does not take.
     """
 
-    def __init__(self, publish: Callable[[Sequence[Outgoing]], Awaitable[None]], writable: Condition) -> None:
+    def __init__(
+        self,
+        publish: Callable[[Sequence[Outgoing]], Awaitable[None]],
+        writable: Condition,
+        *,
+        unwritten: Callable[[int], None] = lambda _count: None,
+    ) -> None:
         self._publish = publish
         self._writable = writable
+        self._unwritten = unwritten
         self._kept: list[Posted] = []
         self._posted = asyncio.Event()
         self._tried = asyncio.Event()
@@ -105,6 +112,7 @@ class DeadLetterBox:
         return sum(record_size(one.letter) for one in self._kept) > MAX_KEPT_BYTES
 
     def _tell(self, problem: Exception | None) -> None:
+        self._unwritten(0 if problem is None else len(self._kept))
         if problem is not None:
             self._writable.fails(f"{len(self._kept)} dead letters can't be written: {problem}")
             _log.error("dead_letters.unwritable", waiting=len(self._kept), problem=str(problem))

@@ -10,10 +10,12 @@ import asyncio
 import contextlib
 import gc
 import signal
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from typing import Any
 
 import structlog
+from prometheus_client import ProcessCollector
 
 from hub.bus.health import ConsumerHealth
 from hub.telemetry.health import Condition, Health, make_app
@@ -164,18 +166,28 @@ class Service:
                 else:
                     assigned.fails(seen.failure or seen.poll_error or seen.phase)
                 self.metrics.poll_age.labels(group=group).set(seen.tick_age_s)
-                for partition, lag in seen.lag.items():
-                    labels = {"topic": partition.topic, "partition": str(partition.partition)}
-                    self.metrics.consumer_lag.labels(group=group, **labels).set(lag)
+                self.metrics.unsettled_age.labels(group=group).set(seen.oldest_unsettled_age_s or 0.0)
+                lags = {(at.topic, str(at.partition)): lag for at, lag in seen.lag.items()}
+                self.metrics.set_lags(group, lags)
             if healthy:
                 self._alive.tick()
+            self.tell_health()
             await asyncio.sleep(_WATCH_S)
+
+    def tell_health(self) -> None:
+        """Each check, and readiness as a whole, as metrics."""
+        self.metrics.ready.labels(component=self.name).set(self.health.ready().ok)
+        for check, ok in self.health.checks().items():
+            self.metrics.check_ok.labels(check=check).set(ok)
 
 
 @contextlib.asynccontextmanager
 async def serving(name: str, *, host: str, port: int) -> AsyncIterator[Service]:
     """A service with its signals caught and its health port open; on exit its background loops are cancelled."""
     service = Service(name, Metrics(), Health())
+    service.metrics.start_time.labels(component=name).set(time.time())
+    service.tell_health()
+    ProcessCollector(registry=service.metrics.registry)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, service.stop)

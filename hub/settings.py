@@ -33,52 +33,86 @@ Place = Annotated[Path, AfterValidator(_absolute)]
 class Settings(BaseSettings):
     """The process's settings. Frozen; values that may hold a secret show in no repr and in no `summary()`.
 
-    `cluster` names the Kafka cluster in stored positions: two clusters must never share a name.
-    `accept_start_position` takes Kafka's word once when stored and committed positions differ. `any_partition_count`
-    is for the embedded broker, which chooses partition counts itself. `settle_s` is how
-    long a write to Halo may still take effect after it was sent; it must exceed Halo's own gateway limit plus the
-    lag of its search. `request_timeout_s` is the total time of one exchange with Halo; a lease must be longer, since
-    nothing is sent that could outlive it. At start, what was read within `fresh_enough_s` is not read again.
+    The text below each is its line in docs/reference/configuration.md.
     """
 
-    model_config = SettingsConfigDict(env_prefix="HUB_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="HUB_", frozen=True, extra="ignore", use_attribute_docstrings=True
+    )
 
     bootstrap_servers: str = "localhost:9092"
+    """Kafka: host and port, several with commas between."""
     cluster: str = "main"
+    """The name of the Kafka cluster in stored positions; never the same for two clusters."""
     kafka_security_protocol: SecurityProtocol = "PLAINTEXT"
+    """How Kafka is spoken to."""
     kafka_sasl_mechanism: SaslMechanism | None = None
+    """How the hub signs in to Kafka, with a `SASL_` protocol."""
     kafka_sasl_username: str | None = None
+    """With which name."""
     kafka_sasl_password: SecretStr | None = None
+    """With which password."""
     kafka_ssl_cafile: Place | None = None
+    """The certificate authorities of Kafka's certificate (PEM); without it the system's."""
     kafka_ssl_certfile: Place | None = None
+    """The hub's own certificate (PEM), where Kafka asks for one."""
     kafka_ssl_keyfile: Place | None = None
+    """The key of that certificate (PEM)."""
     publish_timeout_s: Seconds = 10.0
+    """How long Kafka may take to acknowledge; after that the door answers 503."""
     kafka_session_timeout_s: Seconds = 15.0
+    """How long a process may be silent before Kafka gives its partitions to others."""
     accept_start_position: bool = False
+    """For one start: take Kafka's committed positions where they differ from the store's."""
     any_partition_count: bool = False
+    """For the embedded broker, which chooses partition counts itself."""
 
     store_url: str = Field(default="sqlite+aiosqlite:///hub.db", repr=False)
+    """The store: `postgresql+asyncpg://…` where processes run on several machines."""
 
     tenants_dir: Place = Path("tenants")
+    """The directory of the tenant files."""
     producers_file: Place = Path("producers.yaml")
+    """Who may publish over HTTP."""
 
     http_host: str = "127.0.0.1"
+    """The address of the door for events."""
     http_port: Port = 8080
+    """Its port; 0 takes a free one."""
     health_host: str = "127.0.0.1"
+    """The address of `/health/live`, `/health/ready` and `/metrics`."""
     health_port: Port = 8081
+    """Their port, one for each process on a machine; 0 takes a free one."""
     max_body_bytes: int = Field(default=1024 * 1024, ge=1024)
+    """The largest body of one HTTP request."""
     max_batch_events: int = Field(default=500, ge=1)
+    """The most events in one HTTP request."""
     body_timeout_s: Seconds = 30.0
+    """How long the body of one HTTP request may take to arrive."""
 
     settle_s: float = Field(default=180.0, ge=0)
+    """How long a write to Halo may still take effect after it was sent.
+
+    Longer than Halo's own gateway limit and the lag of its search together.
+    """
     lease_ttl_s: Seconds = 45.0
+    """How long a process owns a tenant without renewing.
+
+    Longer than `HUB_REQUEST_TIMEOUT_S`, since nothing is sent that could outlive it, and the same for all processes.
+    """
     request_timeout_s: Seconds = 30.0
+    """The total time of one exchange with Halo."""
     drain_s: Seconds = 20.0
+    """How long SIGTERM leaves for what is in hand."""
     reference_read_every_s: Seconds = 3600.0
+    """How often Halo's lists (statuses, groups, agents) are read."""
     full_read_every_s: Seconds = 86400.0
+    """How often Halo's records (clients, users, items) are read."""
     fresh_enough_s: float = Field(default=300.0, ge=0)
+    """At start, what was read within this time is not read again."""
 
     log_level: LogLevel = "INFO"
+    """The least level that is logged; lines are JSON on stderr."""
 
     @model_validator(mode="after")
     def _sasl_is_whole(self) -> Self:

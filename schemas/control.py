@@ -24,6 +24,7 @@ CatalogueKind = Literal[
     "ticket_type",
 ]
 LookupBy = Literal["external_link", "field"]
+Verdict = Literal["ok", "warning", "failed", "unknown"]
 
 
 class SettingsChanged(OwnData, frozen=True, kw_only=True):
@@ -33,24 +34,33 @@ class SettingsChanged(OwnData, frozen=True, kw_only=True):
     """
 
     sequence: int
+    """Counts the tenant's revisions."""
     hash: str
+    """The hash of the text."""
     text: str
+    """The whole file as JSON, in a fixed form."""
 
 
 class SyncRequested(OwnData, frozen=True, kw_only=True):
     """Read Halo again: these kinds (all when empty). `by` names who asked."""
 
     by: str
+    """Who asked."""
     kinds: tuple[CatalogueKind, ...] = ()
+    """What is to be read; all when empty."""
 
 
 class Check(OwnData, frozen=True, kw_only=True):
     """One line of a connection test."""
 
     name: Id
-    verdict: Literal["ok", "warning", "failed", "unknown"]
+    """What was checked: a step, or a key of the file."""
+    verdict: Verdict
+    """How it went."""
     detail: str = ""
+    """What was seen."""
     fix: str | None = None
+    """What to do."""
 
 
 class Proof(OwnData, frozen=True, kw_only=True):
@@ -60,9 +70,13 @@ class Proof(OwnData, frozen=True, kw_only=True):
     """
 
     kind: Kind
+    """The kind of record."""
     by: LookupBy
+    """The look-up that found it."""
     ok: bool
+    """Whether it was found."""
     lag_s: float = 0.0
+    """After how many seconds, at most."""
 
 
 class ArrayProof(OwnData, frozen=True, kw_only=True):
@@ -73,9 +87,13 @@ class ArrayProof(OwnData, frozen=True, kw_only=True):
     """
 
     kind: Kind
+    """The kind of record."""
     ok: bool
+    """Whether it took them and told each."""
     atomic: bool = False
+    """Whether it stored none of a request with a bad one."""
     why: str | None = None
+    """Why not."""
 
 
 class ConnectionTested(OwnData, frozen=True, kw_only=True):
@@ -85,25 +103,38 @@ class ConnectionTested(OwnData, frozen=True, kw_only=True):
     """
 
     instance: Id
+    """The host of the tenant's Halo."""
     ok: bool
+    """Whether nothing failed."""
     checks: tuple[Check, ...] = ()
+    """Each line of the test."""
     proofs: tuple[Proof, ...] = ()
+    """What was proven of look-ups."""
     arrays: tuple[ArrayProof, ...] = ()
+    """What was proven of arrays."""
 
 
 class DecisionRequested(OwnData, frozen=True, kw_only=True):
     """A question that only a person can answer; the command of `target` waits for it."""
 
     target: Target
+    """The record whose command waits."""
     question: Id
+    """A stable code of the question."""
     message: str
+    """The question, for a person."""
     choices: tuple[str, ...] = ()
+    """The answers that there are."""
 
 
 class RedriveRequested(OwnData, frozen=True, kw_only=True):
     """Someone asked for a dead letter to be run again. The id of this event is the cause of the new commands."""
 
     dead_letter_id: Id
+    """The dead letter."""
     by: str
+    """Who asked."""
     origin: str
+    """The topic on which the event is published again."""
     event_id: str | None = None
+    """The id of the event that is published again."""

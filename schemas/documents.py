@@ -5,6 +5,7 @@ A test compares the checked-in files with what this module makes, so that the co
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,14 @@ from typing import Any
 import msgspec
 
 from schemas.base import MAX_DECIMAL_PLACES
+from schemas.descriptions import field_descriptions
 from schemas.registry import SOURCE_TYPES, TYPES, MessageType
 from schemas.topics import TOPICS
 
 GENERATED = Path(__file__).parent / "generated"
 GOLDEN = Path(__file__).parent / "golden"
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_DECIMAL = {
+DECIMAL = {
     "anyOf": [
         {"type": "number"},
         {"type": "string", "pattern": rf"^-?[0-9]{{1,18}}(\.[0-9]{{1,{MAX_DECIMAL_PLACES}}})?$"},
@@ -45,7 +47,7 @@ def json_schema(event_type: str) -> dict[str, Any]:
     """The JSON Schema (2020-12) of one message type's data."""
     message = TYPES[event_type]
     schema = msgspec.json.schema(message.data)
-    definitions = {name: _decimals(body) for name, body in schema.get("$defs", {}).items()}
+    definitions = {name: _described(_decimals(body)) for name, body in schema.get("$defs", {}).items()}
     return {
         "$schema": _DIALECT,
         "$id": f"urn:halo-hub:{event_type}",
@@ -146,11 +148,34 @@ def _decimals(schema: Any) -> Any:
     """A decimal travels as a JSON string or number; msgspec describes only the string."""
     if isinstance(schema, dict):
         if schema.get("format") == "decimal":
-            return _DECIMAL
+            return DECIMAL
         return {key: _decimals(value) for key, value in schema.items()}
     if isinstance(schema, list):
         return [_decimals(item) for item in schema]
     return schema
+
+
+def _described(definition: dict[str, Any]) -> dict[str, Any]:
+    """With what the Structs say of each field. A generic Struct's title is its name and, in brackets, its parts."""
+    told = field_descriptions(_structs()[definition["title"].partition("[")[0]])
+    properties = {
+        name: {**body, "description": told[name]} if name in told else body
+        for name, body in definition["properties"].items()
+    }
+    return {**definition, "properties": properties}
+
+
+@functools.cache
+def _structs() -> dict[str, type[msgspec.Struct]]:
+    """Every Struct by its name."""
+    found: dict[str, type[msgspec.Struct]] = {}
+    left: list[type[msgspec.Struct]] = [msgspec.Struct]
+    while left:
+        for struct in left.pop().__subclasses__():
+            if struct.__module__.startswith(f"{__package__}."):
+                found[struct.__name__] = struct
+            left.append(struct)
+    return found
 
 
 def _text(document: dict[str, Any]) -> str:

@@ -28,7 +28,9 @@ class Fault(msgspec.Struct, frozen=True, order=True, forbid_unknown_fields=True)
     """One thing wrong with a message: where (a JSON pointer or an attribute's name) and what."""
 
     at: str
+    """Where: a path, or an attribute's name."""
     problem: str
+    """What is wrong."""
 
     def __str__(self) -> str:
         return f"{self.at}: {self.problem}" if self.at else self.problem

@@ -17,8 +17,11 @@ class SourceProduct(ProductData, frozen=True, kw_only=True):
     """
 
     price: Decimal | None = None
+    """The price of one, without tax."""
     cost: Decimal | None = None
+    """What one costs the seller."""
     frequency: Text | None = None
+    """How often it recurs, in the producer's word; none is one-time."""
 
 
 ProductEventType = Literal["product.upserted.v1"]

@@ -22,82 +22,124 @@ class Address(SourceData, frozen=True, kw_only=True):
     """A postal address in the producer's own fields; the tenant's `addresses` table says which Halo line each fills."""
 
     street: Text | None = None
+    """Street and number."""
     apartment: Text | None = None
+    """Floor, flat or suite."""
     city: Text | None = None
+    """Town or city."""
     county: Text | None = None
+    """County or district."""
     postcode: Text | None = None
+    """Postal code."""
     region: Text | None = None
+    """State or region; written to Halo where Halo knows it."""
     country: Text | None = None
+    """Country, as the producer writes it."""
     custom: dict[str, Text] = {}
+    """Further lines of the producer's own, by name."""
 
 
 class Customer(SourceData, frozen=True, kw_only=True):
     """Whom the quote is for. `halo_id` is the Halo client when the producer picked it from Halo."""
 
     name: Name
+    """The company, as Halo is to show it."""
     id: Id | None = None
+    """The producer's id of the company; without it the company is known by its name."""
     halo_id: HaloId | None = None
+    """The Halo client, when the producer took the company from Halo."""
     phone: Text | None = None
+    """Its telephone number."""
     website: Text | None = None
+    """Its web address."""
     site: Name | None = None
+    """The name of its site; without it the main one."""
     address: Address | None = None
+    """Where that site is."""
 
 
 class Contact(SourceData, frozen=True, kw_only=True):
     """The person the quote was prepared for. `halo_id` is the Halo user when picked from Halo."""
 
     name: Name
+    """The whole name."""
     id: Id | None = None
+    """The producer's id of the person; without it the person is known by email, else by name."""
     halo_id: HaloId | None = None
+    """The Halo user, when the producer took the person from Halo."""
     first_name: Text | None = None
+    """First name."""
     last_name: Text | None = None
+    """Last name."""
     email: Text | None = None
+    """Email address; it also tells whom Halo knows already."""
     phone: Text | None = None
+    """Telephone number."""
     title: Text | None = None
+    """Job title."""
 
 
 class Person(SourceData, frozen=True, kw_only=True):
     """A user of the producer: who prepared the quote, or whose customer it is."""
 
     username: Name
+    """The name by which the tenant's `agents.map` knows this person."""
     name: Text | None = None
+    """The whole name; taken for the name of a Halo agent where `agents.map` has no entry."""
     email: Text | None = None
+    """Email address."""
 
 
 class OpportunityLink(SourceData, frozen=True, kw_only=True):
     """The Halo opportunity that the quote belongs under: an existing one by id, else the quote's own."""
 
     halo_id: HaloId | None = None
+    """An opportunity that Halo already has."""
     type: Text | None = None
+    """The producer's word for the kind of opportunity."""
 
 
 class ProductData(SourceData, frozen=True, kw_only=True):
     """What is said of a product, on a line or by itself. `halo_id` is its Halo item when it was taken from Halo."""
 
     name: Name
+    """The name of the product."""
     halo_id: HaloId | None = None
+    """The Halo item, when the producer took the product from Halo."""
     manufacturer: Text | None = None
+    """Who makes it."""
     manufacturer_part_number: Text | None = None
+    """The manufacturer's part number."""
     vendor: Text | None = None
+    """Who sells it to the producer's user."""
     vendor_part_number: Text | None = None
+    """That vendor's part number."""
     description: LongText | None = None
+    """A longer text."""
     category: Text | None = None
+    """The producer's category; `items.asset_groups` makes a Halo group of it."""
     group: Text | None = None
+    """The producer's product group, where it has such; it goes before the category."""
     item_type: Text | None = None
+    """The producer's word for what it is; makes the group where the category doesn't."""
     custom: dict[str, Text] = {}
+    """Fields of the producer's own, by name."""
 
 
 class Product(ProductData, frozen=True, kw_only=True):
     """What a line sells."""
 
     id: Id | None = None
+    """The producer's id of the product; without it the part number, else the name, tells products apart."""
 
 
 class LineDiscount(SourceData, frozen=True, kw_only=True):
     """A discount on one line: `percent` of its price, or an `amount` off the line's whole price; never both."""
 
     percent: Annotated[Decimal, Meta()] | None = None
+    """Off the price: 0 to 100."""
     amount: Decimal | None = None
+    """Off the whole line, or the whole document."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -108,8 +150,12 @@ class LineDiscount(SourceData, frozen=True, kw_only=True):
 
 
 class Supplier(SourceData, frozen=True, kw_only=True):
+    """Who supplies what a line sells."""
+
     name: Name
+    """The name of the supplier, as Halo has it."""
     sku: Text | None = None
+    """The supplier's own number of the product."""
 
 
 class Line(SourceData, frozen=True, kw_only=True):
@@ -120,48 +166,81 @@ class Line(SourceData, frozen=True, kw_only=True):
     """
 
     id: Id
+    """Unique in its quote and the same in each revision: by it a line is found again."""
     product: Product
+    """What is sold."""
     quantity: Decimal
+    """How many; may be a fraction."""
     price: Decimal
+    """The price of one, before discount and without tax."""
     description: LongText | None = None
+    """The text of the line, where it differs from that of the product."""
     cost: Decimal | None = None
+    """What one costs the seller."""
     discount: LineDiscount | None = None
+    """Off this line."""
     tax: Decimal | None = None
+    """The tax on the whole line, when the producer reckons tax by line."""
     frequency: Text | None = None
+    """How often it recurs, in the producer's word; none is one-time."""
     supplier: Supplier | None = None
+    """Who supplies it."""
     bundle: Id | None = None
+    """The id of the line that heads the bundle which this line is part of."""
 
 
 class Tax(SourceData, frozen=True, kw_only=True):
     """One tax on the document: `calculator` names what computed it (a tenant may refuse some calculators)."""
 
     name: Name
+    """The name of the tax."""
     amount: Decimal
+    """The amount, for the whole document."""
     rate: Decimal | None = None
+    """In percent."""
     calculator: Text | None = None
+    """What reckoned it; `quotes.taxes.skip` may refuse some."""
 
 
 class Quote(SourceData, frozen=True, kw_only=True):
     """The whole quote, as `quote.published` and `quote.updated` carry it. `shipping` is the charge for delivery."""
 
     title: Name
+    """The title, as Halo is to show it."""
     customer: Customer
+    """Whom the quote is for."""
     lines: Annotated[tuple[Line, ...], Meta(max_length=MAX_LINES)]
+    """All lines, in their order."""
     number: Text | None = None
+    """The number that a person knows the quote by."""
     commercial_revision: int | None = None
+    """The number of the offer that the customer sees; not the `revision` of the event."""
     status: Text | None = None
+    """The status, in the producer's word; the tenant's `quotes.statuses` makes a Halo status of it."""
     currency: CurrencyCode | None = None
+    """ISO code, or the producer's word; without it the tenant's `currency`."""
     date: dt.date | None = None
+    """The day of the quote."""
     expiry_date: dt.date | None = None
+    """The last day on which it holds."""
     contact: Contact | None = None
+    """The person at the customer."""
     prepared_by: Person | None = None
+    """Who made the quote."""
     sales_rep: Person | None = None
+    """Whose customer it is."""
     opportunity: OpportunityLink | None = None
+    """Where in Halo the quote belongs; without it the quote has an opportunity of its own."""
     discount: LineDiscount | None = None
+    """Off the whole document."""
     taxes: Annotated[tuple[Tax, ...], Meta(max_length=50)] = ()
+    """The taxes on the document, when the producer reckons them so."""
     shipping: Decimal | None = None
+    """The charge for delivery, without tax."""
     note: LongText | None = None
+    """A text for the customer."""
     custom: dict[str, Text] = {}
+    """Fields of the producer's own, by name."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -180,7 +259,9 @@ class QuoteStatus(SourceData, frozen=True, kw_only=True):
     """What `quote.status_changed` carries: the new status in the producer's word, and why."""
 
     status: Name
+    """The new status, in the producer's word."""
     reason: LongText | None = None
+    """Why, in a few words."""
 
 
 QuoteEventType = Literal["quote.published.v1", "quote.updated.v1", "quote.status_changed.v1"]

@@ -22,11 +22,17 @@ class Target(OwnData, order=True, frozen=True, kw_only=True):
     """The identity of one Halo record at its source. `instance` is the host of the tenant's Halo."""
 
     tenant: TenantName
+    """The tenant's name."""
     instance: Id
+    """The host of the tenant's Halo."""
     source: Id
+    """The producer's name."""
     kind: Kind
+    """What it is in Halo."""
     id: Id
+    """The id of the entity at its source."""
     scope: str = ""
+    """Tells several records of one entity apart; empty where there is one."""
 
     @property
     def key(self) -> str:
@@ -53,11 +59,17 @@ class Intent(OwnData, frozen=True, kw_only=True):
     """
 
     command_id: str
+    """The command that is written."""
     operation: Literal["create", "update"]
+    """Whether a record is made or changed."""
     epoch: int
+    """The epoch of the lease under which it was sent."""
     sent_at: float
+    """Seconds since 1970, by the store's clock."""
     state_hash: str
+    """The hash of the state that was sent."""
     seq: tuple[int, ...] = ()
+    """The command's place in the order."""
 
 
 class TargetState(OwnData, frozen=True, kw_only=True):
@@ -70,16 +82,30 @@ class TargetState(OwnData, frozen=True, kw_only=True):
     """
 
     target: Target
+    """The record."""
     version: int = 0
+    """Rises with each change of the row."""
     halo_id: HaloId | None = None
+    """Its id in Halo; none before it is there."""
     owns: bool = True
+    """False when another target owns the Halo record."""
     children: dict[str, int] = {}
+    """Ids of parts inside the record, by our part keys."""
     seq: tuple[int, ...] = ()
+    """The place of the last command that settled."""
     state_hash: str | None = None
+    """The hash of the last desired state that settled."""
     groups: dict[str, str] = {}
+    """The hash of each field group as last settled."""
     answered_hash: str | None = None
+    """The hash of the state as Halo answered it."""
     intent: Intent | None = None
+    """A write whose end is not known yet."""
     look_first: bool = False
+    """Whether the next create must look first."""
     generation: int = 0
+    """The store's generation that wrote the row."""
     last_command_id: str | None = None
+    """The last command that settled."""
     last_outcome: bytes | None = None
+    """Its outcome, as it was published."""

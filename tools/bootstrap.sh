@@ -2,9 +2,10 @@
 # Sets up what the Makefile needs on a fresh machine, or stops with the exact command to run.
 #   bootstrap.sh venv DIR        a virtual environment with pip, on Python 3.11 or newer
 #   bootstrap.sh system PYTHON   Java 17+, Maven, Kafka's jars and PostgreSQL, for the tests' real servers, and faketime,
-#                                for the tests in which the wall clock of a service jumps;
+#                                for the tests in which the wall clock of a service jumps, and promtool, for the alerts;
 #                                KAFKA_BOOTSTRAP_SERVERS and HUB_STORE_URL name servers to use instead,
-#                                HUB_FAKETIME_LIB the library
+#                                HUB_FAKETIME_LIB the library, HUB_PROMTOOL the tool
+#                                kustomize, for the manifests: HUB_KUSTOMIZE names it, else it is looked for, else built
 set -euo pipefail
 
 MIN_JAVA=17
@@ -80,6 +81,41 @@ has_faketime() {
     [ -n "${HUB_FAKETIME_LIB:-}" ] || compgen -G '/usr/lib/*/faketime/libfaketime.so.1' >/dev/null
 }
 
+kustomize_parts() {
+    local python=$1
+    if ! "$python" -m tests.deploy.k8s_render find >/dev/null 2>&1; then
+        command -v go >/dev/null || apt_install golang-go
+        say "building kustomize"
+        "$python" -m tests.deploy.k8s_render build >&2
+    fi
+}
+
+has_promtool() {
+    [ -n "${HUB_PROMTOOL:-}" ] || command -v promtool >/dev/null || [ -x "$(promtool_dir)/promtool" ]
+}
+
+promtool_dir() {
+    printf '%s' "${HUB_PROMETHEUS_CACHE:-$(cd "${BASH_SOURCE[0]%/*}/.." && pwd)/.cache/prometheus}"
+}
+
+# Takes the tool out of Debian's package: installed, that would start a server, now and at every boot.
+fetch_promtool() {
+    local dir prefix
+    dir=$(promtool_dir)
+    command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null ||
+        stop "missing: promtool. Put Prometheus' own on the path, or name it: HUB_PROMTOOL=/path/to/promtool make test"
+    say "fetching promtool"
+    mkdir -p "$dir"
+    # shellcheck disable=SC2086 # an empty prefix must vanish
+    if prefix=$(as_root); then $prefix apt-get update -qq; fi
+    (
+        cd "$dir" &&
+            apt-get download -qq prometheus >&2 &&
+            dpkg-deb --fsys-tarfile prometheus_*.deb | tar --extract --strip-components=3 ./usr/bin/promtool &&
+            rm -f prometheus_*.deb
+    ) || stop "promtool could not be fetched. Run: sudo apt-get update && apt-get download prometheus, or name one: HUB_PROMTOOL=/path/to/promtool"
+}
+
 system_parts() {
     local python=$1 missing=() own_kafka=${KAFKA_BOOTSTRAP_SERVERS:-}
     if [ -z "$own_kafka" ]; then
@@ -91,12 +127,14 @@ system_parts() {
     if [ "${#missing[@]}" -gt 0 ]; then
         apt_install "${missing[@]}"
     fi
+    has_promtool || fetch_promtool
     if [ -z "$own_kafka" ]; then
         # An older release's default Java may be too old; its newer one then goes by name.
         java_is_recent || apt_install "openjdk-$MIN_JAVA-jre-headless"
         java_is_recent || stop "Java $MIN_JAVA or newer must come first on PATH; 'java -version' shows an older one."
         "$python" -m tests.support.kafka resolve >/dev/null
     fi
+    kustomize_parts "$python"
 }
 
 case "${1:-}" in

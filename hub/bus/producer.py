@@ -8,7 +8,8 @@ be replaced; FastStream's cannot be.
 """
 
 import asyncio
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache, partial
 from random import randrange
 from typing import NamedTuple, NoReturn
@@ -53,10 +54,17 @@ class Publisher:
         * Records of one call for one partition keep their order.
         * A returned `publish` is durable; a failed one says nothing about which records arrived.
         * At most `max_unacknowledged_records` wait for an acknowledgement; beyond, `publish` fails at once.
+    `told` hears of each call the topics that it was for, and the seconds until all was acknowledged, or None.
     """
 
-    def __init__(self, settings: BusSettings) -> None:
+    def __init__(
+        self,
+        settings: BusSettings,
+        *,
+        told: Callable[[Collection[str], float | None], None] = lambda _topics, _seconds: None,
+    ) -> None:
         self._settings = settings
+        self._told = told
         self._connection: _Connection | None = None
         self._renewing = asyncio.Lock()
         self._closing: set[asyncio.Task[None]] = set()
@@ -91,9 +99,18 @@ class Publisher:
         """
         if not records:
             return
-        settings = self._settings
         for record in records:
-            check_record(record, settings.max_record_bytes)
+            check_record(record, self._settings.max_record_bytes)
+        began, topics = time.monotonic(), {record.topic for record in records}
+        try:
+            await self._publish(records)
+        except PublishFailed:
+            self._told(topics, None)
+            raise
+        self._told(topics, time.monotonic() - began)
+
+    async def _publish(self, records: Sequence[Outgoing]) -> None:
+        settings = self._settings
         if self._unacknowledged and self._unacknowledged + len(records) > settings.max_unacknowledged_records:
             # What waits was given up by its publishers: a new producer frees it, and a stuck one is gone.
             if self._connection is not None:

@@ -140,11 +140,12 @@ def _new_topic(spec: TopicSpec, replication_factor: int, max_record_bytes: int) 
         replication_factor,
         # aiokafka takes the cluster's default factor only beside an (empty) explicit assignment.
         replica_assignments={} if replication_factor == -1 else None,
-        topic_configs=_configs(spec, max_record_bytes),
+        topic_configs=topic_configs(spec, max_record_bytes),
     )
 
 
-def _configs(spec: TopicSpec, max_record_bytes: int) -> dict[str, str]:
+def topic_configs(spec: TopicSpec, max_record_bytes: int = DEFAULT_MAX_RECORD_BYTES) -> dict[str, str]:
+    """What a topic is created with, whoever creates it."""
     return {
         "cleanup.policy": "compact" if spec.compacted else "delete",
         "retention.ms": str(-1 if spec.retention_ms is None else spec.retention_ms),

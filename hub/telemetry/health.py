@@ -87,6 +87,11 @@ class Health:
         held = bool(self._conditions) and all(condition.ok for condition in self._conditions.values())
         return Verdict(live.ok and held, live.checks | {name: c.why for name, c in self._conditions.items()})
 
+    def checks(self) -> dict[str, bool]:
+        """Whether each check holds."""
+        progress = {name: one.age_s <= one.max_age_s for name, one in self._progress.items()}
+        return progress | {name: condition.ok for name, condition in self._conditions.items()}
+
     def _refuse_twice(self, name: str) -> None:
         if name in self._progress or name in self._conditions:
             raise ValueError(f"health check {name!r} is registered already; give each its own name")

@@ -55,9 +55,16 @@ def accept(source: bytes) -> Accepted:
     """The normalised text of a tenant file (YAML). Raises RulesInvalid."""
     rules = _checked(_read(source))
     text = normalised(rules)
-    return Accepted(
-        tenant=rules.tenant, text=text, hash=hashlib.sha256(text.encode()).hexdigest(), notes=notes_of(rules)
-    )
+    return Accepted(tenant=rules.tenant, text=text, hash=_hash(text), notes=notes_of(rules))
+
+
+def hash_of(rules: RuleSet) -> str:
+    """The hash of the revision that these rules are, or would be once they are accepted."""
+    return _hash(normalised(rules))
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def from_text(text: str | bytes) -> RuleSet:

@@ -3,6 +3,7 @@
 `opportunities` and `quotes` are switches: present is on. Values are names as a person sees them in that Halo; an
 integer is a Halo id. A table reads `source name: Halo name`, and equal names need no entry. `sources.<name>`
 overrides anything but the connection for one producer: tables merge, lists and scalars replace.
+The text below a key is what the reference and the JSON Schema for editors say of it.
 """
 
 from __future__ import annotations
@@ -39,22 +40,38 @@ AUTO_BULK = 20
 
 
 class Budget(Section):
+    """How many requests the hub may make of this Halo, in any span of that length."""
+
     requests: Annotated[StrictInt, Field(ge=1, le=100_000)] = 300
+    """The most requests in the window; Halo's own limit is 300 in five minutes."""
     window: Span = 300
+    """The length of the window: 300s, 5m."""
 
 
 class Halo(Section):
     """How to reach this tenant's Halo. Both servers follow from `url` unless they are given."""
 
     url: SignInPage | None = None
+    """The address of its Halo; `https` unless it is this machine. Needed unless both servers are given."""
     resource_server: Server | None = None
+    """The API server, where Halo names another than `<url>/api`."""
     authorization_server: Server | None = None
+    """The sign-in server, where Halo names another than `<url>/auth`."""
     tenant: Text | None = None
+    """Sent with the sign-in, where one Halo is hosted for many."""
     client_id: Text
+    """The id of the application in Halo."""
     client_secret: Secret
+    """Its secret, by reference: `env:NAME` or `file:/path`, never the value."""
     scopes: Scopes = "auto"
+    """What the sign-in asks for; `auto` is what quoting needs."""
     budget: Budget = Budget()
+    """The requests that the hub may make of this Halo."""
     bulk: Bulk = "auto"
+    """How many updates may share one request, where `hub tenant check --write-proof` has seen this Halo take several.
+
+    `auto` is at most 20, a number at most that many, `off` never.
+    """
 
     @model_validator(mode="after")
     def _located(self) -> Halo:
@@ -94,19 +111,30 @@ _SECTIONS = {
 
 
 class Clients(Section):
+    """How customers are matched with Halo clients."""
+
     match: tuple[Literal["halo_id", "external_id", "name"], ...] = ("halo_id", "external_id", "name")
+    """How a client that Halo already has is found, in this order."""
     on_rejected_predecessor: OnRejected = "supersede"
 
 
 class Users(Section):
+    """How contacts are matched with Halo users."""
+
     match: tuple[Literal["halo_id", "external_id", "email"], ...] = ("halo_id", "external_id", "email")
+    """How a user that Halo already has is found, in this order."""
     on_rejected_predecessor: OnRejected = "supersede"
 
 
 class Agents(Section):
+    """Who owns opportunities and quotes in Halo."""
+
     owner: Literal["logged_in_user", "sales_rep"] = "logged_in_user"
+    """Whose quote it is in Halo: who prepared it, or the customer's sales representative."""
     default: HaloName | None = None
+    """The Halo agent of people that have none; without it such a quote has no owner."""
     map: Table = {}
+    """Source user name to Halo agent; equal names need no entry."""
 
     @cached_property
     def table(self) -> dict[str, str | int]:
@@ -117,14 +145,22 @@ class Addresses(Section):
     """Which source address field fills each line of a Halo site address; null leaves the line alone."""
 
     line1: SourceField | None = "street"
+    """The source field of the first line; `custom.<name>` for a field of the producer's own."""
     line2: SourceField | None = "apartment"
+    """That of the second line."""
     line3: SourceField | None = "city"
+    """That of the third line."""
     line4: SourceField | None = None
+    """That of the fourth line."""
 
 
 class Taxes(Section):
+    """Which taxes are written."""
+
     push: StrictBool = True
+    """Whether taxes are written at all."""
     skip: tuple[StrictStr, ...] = ("avalara",)
+    """Calculators whose taxes are not written."""
 
     @cached_property
     def skipped(self) -> frozenset[str]:
@@ -132,9 +168,14 @@ class Taxes(Section):
 
 
 class Quotes(Section):
+    """Quotes. A switch: `quotes: {}` turns them on; needs `opportunities` and `items.asset_group`."""
+
     revisions: Literal["overwrite"] = "overwrite"
+    """What a new revision becomes: `overwrite` keeps one Halo quote for all of them."""
     statuses: Table = {}
+    """Source status to Halo status; one that Halo doesn't have changes nothing."""
     taxes: Taxes = Taxes()
+    """Which taxes are written."""
     on_rejected_predecessor: OnRejected = "supersede"
 
     @cached_property
@@ -146,18 +187,34 @@ class RuleSet(Section):
     """A whole tenant file. `for_source` gives the rules as they hold for one producer."""
 
     tenant: Annotated[StrictStr, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+    """The tenant's name: what events carry."""
     halo: Halo
+    """How to reach this tenant's Halo."""
     clients: Clients = Clients()
+    """How customers are matched with Halo clients."""
     users: Users = Users()
+    """How contacts are matched with Halo users."""
     agents: Agents = Agents()
+    """Who owns opportunities and quotes in Halo."""
     addresses: Addresses = Addresses()
+    """Which source address field fills each line of a Halo site address."""
     items: Items = Items()
+    """Which Halo items the products of a quote become."""
     billing_periods: TableWithNone = {}
+    """Source frequency to Halo billing period; `null` is one-time."""
     currency: HaloName | None = None
+    """The Halo currency of quotes that name none; without it Halo's own."""
     currencies: Table = {}
+    """Source currency code to Halo currency; ISO codes need no entry."""
     opportunities: Opportunities | None = None
+    """Opportunities: on when the section is there."""
     quotes: Quotes | None = None
+    """Quotes: on when the section is there."""
     sources: dict[StrictStr, dict[str, Any]] = {}
+    """By producer: the same keys but for `tenant` and `halo`, laid over the file for this producer's events.
+
+    Tables merge, anything else replaces.
+    """
 
     _effective: dict[str, RuleSet] = PrivateAttr(default_factory=dict)
 

@@ -46,16 +46,22 @@ class SettingsPublisher:
         publish: Callable[[Sequence[Outgoing]], Awaitable[None]],
         *,
         now: Callable[[], dt.datetime],
-        on_invalid: Callable[[str], None] = lambda _file: None,
     ) -> None:
         self._directory = directory
         self._follower = follower
         self._publish = publish
         self._now = now
-        self._on_invalid = on_invalid
         self._seen: dict[str, _Seen] = {}
         self._sent: dict[str, tuple[int, str]] = {}
         self._shouted: set[tuple[str, str]] = set()
+        self._unread: set[str] = set()
+        self._unused: set[str] = set()
+
+    @property
+    def invalid(self) -> frozenset[str]:
+        """The files that the last scan could not use; "." when their directory isn't there."""
+        bad = {name for name, seen in self._seen.items() if seen.accepted is None}
+        return frozenset(bad | self._unread | self._unused)
 
     async def scan(self) -> int:
         """Read the files that changed and publish each tenant whose settings differ from the log's; how many."""
@@ -82,11 +88,13 @@ class SettingsPublisher:
 
     def _by_tenant(self) -> dict[str, Accepted]:
         found: dict[str, Accepted] = {}
+        self._unused = set()
         for name in sorted(self._seen):
             seen = self._seen[name]
             if seen.accepted is None:
                 continue
             if seen.accepted.tenant in found:
+                self._unused.add(name)
                 fault = Fault("tenant", f"{seen.accepted.tenant} has a file already; this one is not used")
                 self._shout(name, f"{seen.digest}+", (fault,))
             else:
@@ -94,7 +102,8 @@ class SettingsPublisher:
         return found
 
     def _read_changed(self) -> None:
-        if not self._directory.is_dir() and ("", "missing") not in self._shouted:
+        self._unread = set() if self._directory.is_dir() else {"."}
+        if self._unread and ("", "missing") not in self._shouted:
             self._shouted.add(("", "missing"))
             _log.error(
                 "settings.no_directory",
@@ -117,6 +126,7 @@ class SettingsPublisher:
                     self._seen[name] = self._read(name, path, stamp)
             except OSError as error:
                 # A file that is being replaced is there again at the next scan.
+                self._unread.add(name)
                 _log.warning("settings.unreadable", file=name, problem=error.strerror)
 
     def _read(self, name: str, path: Path, stamp: tuple[int, int, int]) -> _Seen:
@@ -138,7 +148,6 @@ class SettingsPublisher:
         if (name, digest) in self._shouted:
             return
         self._shouted.add((name, digest))
-        self._on_invalid(name)
         _log.error(
             "settings.invalid",
             file=name,

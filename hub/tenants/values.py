@@ -1,6 +1,6 @@
-"""What a value in a tenant file may look like: names, tables, spans, references, addresses.
+"""The kinds of values in a tenant file: what each takes, and what its JSON Schema for editors says of it.
 
-Each shape says in its error what to write instead.
+A fault's text tells what to write instead, and never repeats what may be a secret.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     PlainSerializer,
     PlainValidator,
     StrictStr,
     StringConstraints,
+    WithJsonSchema,
 )
 
 from hub.tenants.names import folded
@@ -109,14 +111,48 @@ def _source_field(value: str) -> str:
     return value
 
 
-HaloName: TypeAlias = Annotated[str | int, PlainValidator(_halo_name)]
-Span: TypeAlias = Annotated[int, BeforeValidator(_span), PlainSerializer(lambda seconds: f"{seconds}s")]
-Secret: TypeAlias = Annotated[StrictStr, AfterValidator(_reference)]
+_Words = Annotated[str, WithJsonSchema({"type": "string", "pattern": r"\S"})]
+_Number = Annotated[int, Field(gt=0)]
+_SpanText = Annotated[
+    str,
+    WithJsonSchema({"type": "string", "pattern": r"^(?=.*[1-9])\d{1,9}[smhd]$", "examples": ["300s", "5m"]}),
+]
+_ScopeList = Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
+HaloName: TypeAlias = Annotated[
+    str | int, PlainValidator(_halo_name, json_schema_input_type=_Words | _Number)
+]
+Span: TypeAlias = Annotated[
+    int,
+    BeforeValidator(_span, json_schema_input_type=_SpanText),
+    PlainSerializer(lambda seconds: f"{seconds}s"),
+]
+Scopes: TypeAlias = Annotated[
+    str | list[str], PlainValidator(_scopes, json_schema_input_type=Literal["auto"] | _ScopeList)
+]
+Bulk: TypeAlias = Annotated[
+    Literal["auto", "off"] | int,
+    PlainValidator(
+        _bulk, json_schema_input_type=Literal["auto", "off"] | Annotated[int, Field(ge=1, le=MAX_BULK)]
+    ),
+]
+Secret: TypeAlias = Annotated[
+    StrictStr,
+    AfterValidator(_reference),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": _REFERENCE.pattern,
+            "examples": ["env:ACME_HALO_SECRET", "file:/run/secrets/acme"],
+        }
+    ),
+]
 SignInPage: TypeAlias = Annotated[StrictStr, AfterValidator(_sign_in)]
 Server: TypeAlias = Annotated[StrictStr, AfterValidator(_server)]
-SourceField: TypeAlias = Annotated[StrictStr, AfterValidator(_source_field)]
-Scopes: TypeAlias = Annotated[str | list[str], PlainValidator(_scopes)]
-Bulk: TypeAlias = Annotated[Literal["auto", "off"] | int, PlainValidator(_bulk)]
+SourceField: TypeAlias = Annotated[
+    StrictStr,
+    AfterValidator(_source_field),
+    WithJsonSchema({"anyOf": [{"enum": list(_ADDRESS_FIELDS)}, {"type": "string", "pattern": r"^custom\."}]}),
+]
 Text: TypeAlias = Annotated[StrictStr, StringConstraints(strip_whitespace=True, min_length=1)]
 Table: TypeAlias = Annotated[dict[StrictStr, HaloName], AfterValidator(unique_names)]
 TableWithNone: TypeAlias = Annotated[dict[StrictStr, HaloName | None], AfterValidator(unique_names)]
@@ -125,14 +161,22 @@ TableWithNone: TypeAlias = Annotated[dict[StrictStr, HaloName | None], AfterVali
 class Section(BaseModel):
     """A frozen part of the file that refuses unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", serialize_by_alias=True, use_attribute_docstrings=True
+    )
 
 
-OnRejected: TypeAlias = Literal["supersede", "block"]
-"""Whether a newer revision of a record may pass one that Halo has rejected, or waits until that is redriven."""
+OnRejected: TypeAlias = Annotated[
+    Literal["supersede", "block"],
+    Field(
+        description="Whether a newer revision of such a record may pass one that Halo has rejected (`supersede`), "
+        "or waits until that is redriven (`block`)."
+    ),
+]
 
 
 def split_address(address: str) -> SplitResult:
+    """The parts of an address; one without a scheme is `https`. Raises ValueError."""
     try:
         parts = urlsplit(address if "://" in address else f"https://{address.lstrip('/')}")
         _ = parts.port

@@ -58,7 +58,7 @@ async def run(settings: Settings, service: Service) -> None:
         store = await Store.open(settings.store_url)
         stack.push_async_callback(store.close)
         await store.migrate()
-        publisher = Publisher(bus)
+        publisher = Publisher(bus, told=service.metrics.tell_published)
         await publisher.start()
         stack.push_async_callback(publisher.stop)
         http = await stack.enter_async_context(
@@ -76,8 +76,13 @@ async def run(settings: Settings, service: Service) -> None:
             steps=steps,
             settings=LaneSettings(timing=timing(settings), fresh_s=settings.full_read_every_s * 1.5),
             told=Teller(service.metrics),
+            metrics=service.metrics,
         )
-        letters = DeadLetterBox(publisher.publish, service.health.condition("dead letters"))
+        letters = DeadLetterBox(
+            publisher.publish,
+            service.health.condition("dead letters"),
+            unwritten=service.metrics.dead_letters_unwritten.set,
+        )
         service.run(letters.run(), "dead letters")
         writer = Writer(
             shared,

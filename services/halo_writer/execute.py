@@ -362,7 +362,7 @@ class Execution:
             await self._alarm((halo_id, *duplicates), "a look-up by our key found several records")
 
     async def _alarm(self, halo_ids: tuple[int, ...], why: str) -> None:
-        await alarm(self._t.store, self._command.target, halo_ids, why, self._now())
+        await alarm(self._t, self._command.target, halo_ids, why, self._now())
 
     # Small things -----------------------------------------------------------------------------------------
 

@@ -25,6 +25,7 @@ from hub.store.engine import Store
 from hub.store.errors import StoreUnavailable
 from hub.store.holds import Hold
 from hub.store.targets import Restored
+from hub.telemetry.metrics import Metrics
 from hub.tenants.secrets import SecretUnavailable
 from services.halo_writer.backlog import Backlog
 from services.halo_writer.gate import TenantGate
@@ -65,6 +66,7 @@ class Services:
     settings: LaneSettings
     told: Callable[[Work, Ended | Parked], None]
     """Called with each command that ended or began to wait: the wide log line and the metrics."""
+    metrics: Metrics
 
 
 class Lane:
@@ -115,6 +117,7 @@ class Lane:
                     return
             except (Overtaken, GateClosed) as overtaken:
                 _log.warning("lane.overtaken", tenant=self.tenant, why=str(overtaken))
+                self._s.metrics.lanes_overtaken.labels(tenant=self.tenant).inc()
             except StoreUnavailable as error:
                 _log.warning("lane.store_unavailable", tenant=self.tenant, error=str(error))
                 await self._pause(_RETRY_S)
@@ -123,6 +126,7 @@ class Lane:
                 await self._pause(_RETRY_S)
             except Exception:  # noqa: BLE001 - the lane's boundary: a fault of ours stops this tenant for a while
                 _log.exception("lane.fault", tenant=self.tenant)
+                self._s.metrics.lane_faults.labels(tenant=self.tenant).inc()
                 await self._pause(_FAULT_S)
 
     async def _hold_and_work(self) -> bool:
@@ -220,6 +224,7 @@ class Lane:
             held=gate.held,
             steps=self._s.steps,
             timing=self._s.settings.timing,
+            metrics=self._s.metrics,
             fresh_s=self._s.settings.fresh_s,
         )
 

@@ -22,6 +22,7 @@ from schemas.targets import Target, TargetState
 from services.halo_writer import ending as tell
 from services.halo_writer.ending import Ending, Stored
 from services.halo_writer.find import CATALOGUED
+from services.halo_writer.tools import Tools
 from services.halo_writer.work import Work
 
 _log = structlog.get_logger(__name__)
@@ -76,10 +77,11 @@ async def tell_again(store: Store, work: Work, stored: Stored, now: float) -> No
         await into_outbox(conn, tenant, [tell.published(stored), *tell.superseded_messages(work, now)])
 
 
-async def alarm(store: Store, target: Target, halo_ids: tuple[int, ...], why: str, now: float) -> None:
+async def alarm(tools: Tools, target: Target, halo_ids: tuple[int, ...], why: str, now: float) -> None:
     """Tell that Halo may hold several records of a target, whoever holds the lease."""
     _log.error("duplicate.suspected", tenant=target.tenant, target=target.key, halo_ids=halo_ids, why=why)
-    async with store.write() as conn:
+    tools.metrics.duplicates_suspected.labels(tenant=target.tenant).inc()
+    async with tools.store.write() as conn:
         await into_outbox(conn, target.tenant, [tell.duplicate_suspected(target, halo_ids, why, now)])
 
 

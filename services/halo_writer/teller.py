@@ -23,6 +23,9 @@ class Teller:
         status = "waiting" if isinstance(end, Parked) else end.status
         result = "" if isinstance(end, Parked) else end.result or ""
         self._metrics.writer_outcomes.labels(kind=target.kind, status=status, result=result).inc()
+        if isinstance(end, Ended) and status == "rejected":
+            reason = end.code or "rejected"
+            self._metrics.dead_letters.labels(tenant=target.tenant, stage="writer", reason=reason).inc()
         # What several commands shared is told with the first of them.
         new = [request for request in work.requests[work.counted :] if request.place == 0]
         work.counted = len(work.requests)

@@ -9,6 +9,7 @@ from halo import HaloClient
 from hub.lease_keeper import Held
 from hub.steps import Steps
 from hub.store.engine import Store
+from hub.telemetry.metrics import Metrics
 from hub.tenants.model import RuleSet
 from services.halo_writer.gate import TenantGate
 
@@ -77,4 +78,5 @@ class Tools:
     held: Held
     steps: Steps
     timing: Timing
+    metrics: Metrics
     fresh_s: float

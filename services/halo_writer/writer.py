@@ -22,7 +22,7 @@ from hub.drain import drain_s
 from hub.store import holds, outbox, pending
 from hub.store.errors import StoreUnavailable
 from hub.store.holds import WINDOW, Hold
-from hub.telemetry.metrics import Metrics
+from hub.telemetry.metrics import UNKNOWN, Metrics, Waiting
 from hub.tenants.follower import RulesFollower
 from hub.tenants.shares import WRITE_SHARE, allowance
 from schemas.envelope import Envelope
@@ -128,8 +128,16 @@ class Writer:
             letter = dead_letters.of_record(
                 record, "writer", unreadable.reason, str(unreadable), faults=unreadable.faults
             )
-            self._metrics.dead_letters.labels(stage="writer", reason=unreadable.reason).inc()
+            self._metrics.dead_letters.labels(
+                tenant=self._known(record.key), stage="writer", reason=unreadable.reason
+            ).inc()
             await self._letters.post([Posted(letter, delivery)])
+
+    def _known(self, key: bytes | None) -> str:
+        """The tenant of a key, where there is one: a label is no place for whatever somebody writes."""
+        tenant = (key or b"").decode(errors="replace")
+        sequence, _ = self._follower.revision(tenant)
+        return tenant if sequence else UNKNOWN
 
     async def _keep(self, delivery: Delivery, newer: Envelope) -> None:
         """Keep a command of a newer release for the upgrade; while the store is away nobody could go on anyway."""
@@ -177,7 +185,9 @@ class Writer:
         while True:
             try:
                 await self._sweep_once()
+                self._metrics.store_away.set(0)
             except StoreUnavailable as error:
+                self._metrics.store_away.set(1)
                 _log.warning("writer.sweep_failed", error=str(error))
             await asyncio.sleep(_SWEEP_S)
 
@@ -224,22 +234,24 @@ class Writer:
     def _tell_backlog(
         self, backlog: Sequence[pending.Backlog], held: Mapping[str, Sequence[Hold]], now: float
     ) -> None:
-        rows: dict[str, dict[str, int]] = {}
-        oldest_s: dict[str, float] = {}
+        waiting: dict[str, dict[str, Waiting]] = {}
         for line in backlog:
             if not self._is_ours(line.tenant):
                 # Its owner tells it: told twice it would count twice.
                 continue
-            rows.setdefault(line.tenant, {})[line.reason] = line.count
-            oldest_s[line.tenant] = max(oldest_s.get(line.tenant, 0.0), now - line.oldest_since)
-        for tenant in {*rows, *self._with_backlog}:
+            theirs = waiting.setdefault(line.tenant, {})
+            # Events may wait in the mapper for what commands wait for here.
+            rows, oldest_s = theirs.get(line.reason, Waiting(0, 0.0))
+            theirs[line.reason] = Waiting(rows + line.count, max(oldest_s, now - line.oldest_since))
+        for tenant in {*waiting, *self._with_backlog}:
             if self._is_ours(tenant):
-                self._metrics.set_pending(tenant, rows.get(tenant, {}), oldest_s.get(tenant, 0.0))
+                theirs = waiting.get(tenant, {})
+                self._metrics.set_pending(tenant, theirs)
                 wait_s = max((hold.probe_at - now for hold in held.get(tenant, ())), default=0.0)
-                self._tell_drain(tenant, sum(rows.get(tenant, {}).values()), wait_s)
+                self._tell_drain(tenant, sum(rows for rows, _ in theirs.values()), wait_s)
             else:
                 self._metrics.forget_tenant(tenant)
-        self._with_backlog = set(rows)
+        self._with_backlog = set(waiting)
 
     def _tell_drain(self, tenant: str, commands: int, wait_s: float) -> None:
         tenancy = self._tenancy(tenant)
@@ -256,11 +268,11 @@ class Writer:
         self._with_holds = set(held)
 
     def _tell_lanes(self) -> None:
-        for tenant, (lane, _) in self._lanes.items():
-            self._metrics.lease_held.labels(tenant=tenant).set(0 if lane.held is None else 1)
-            left = lane.requests_left
-            if left is not None:
-                self._metrics.budget_remaining.labels(tenant=tenant, share="write").set(left)
+        for tenant, (lane, task) in self._lanes.items():
+            if task.done():
+                self._metrics.forget_lane(tenant)
+            else:
+                self._metrics.set_lane(tenant, lane.held is not None, lane.requests_left)
 
     def _let_rest(self) -> None:
         """Forget the tenants that have nothing to do: one at rest costs its settings' text alone."""

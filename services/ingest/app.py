@@ -43,6 +43,7 @@ async def run(settings: Settings, service: Service) -> None:
         producers = ProducersFile(settings.producers_file, time.monotonic)
     except ProducersInvalid as error:
         raise ServiceFailed(str(error)) from None
+    service.metrics.producers_file_invalid.set_function(producers.is_refused)
     await check_topics(
         settings.bootstrap_servers,
         TOPICS,
@@ -53,7 +54,7 @@ async def run(settings: Settings, service: Service) -> None:
         store = await Store.open(settings.store_url)
         stack.push_async_callback(store.close)
         await store.migrate()
-        publisher = Publisher(bus)
+        publisher = Publisher(bus, told=service.metrics.tell_published)
         await publisher.start()
         stack.push_async_callback(publisher.stop)
         at_kafka.holds()
@@ -63,7 +64,7 @@ async def run(settings: Settings, service: Service) -> None:
         keeper = LeaseKeeper(store, owner=_owner(), ttl_s=settings.lease_ttl_s)
         halo_http = await stack.enter_async_context(httpx.AsyncClient())
         progress = service.health.progress("reading", max_age_s=_READING_MAX_AGE_S)
-        reading = Reading(store, keeper, log, halo_http, rules, progress, _timing(settings))
+        reading = Reading(store, keeper, log, halo_http, rules, progress, _timing(settings), service.metrics)
         stack.push_async_callback(reading.stop)
         service.run(follow_control(bus, rules, reading, caught_up), "control")
         service.run(keeper.run(), "leases")

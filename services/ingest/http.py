@@ -94,6 +94,10 @@ class Door:
             if not self._open:
                 self._empty.set()
 
+    def answered(self, status: HTTPStatus) -> None:
+        """Counts an answer."""
+        self._metrics.http_answers.labels(status=str(status.value)).inc()
+
     async def drain(self) -> None:
         """Refuses what comes from now on, and returns when all that was under way is answered."""
         self._draining = True
@@ -104,6 +108,7 @@ class Door:
         producer, received = await self._receive(request)
         try:
             accepted = validate.accept(received, producer, self._now())
+            await self._append(accepted)
         except Problem as problem:
             for event in received:
                 label = event.type if event.type in SOURCE_TYPES else "unknown"
@@ -112,7 +117,6 @@ class Door:
                 "events.refused", producer=producer.name, reason=problem.code, faults=len(problem.faults)
             )
             raise
-        await self._append(accepted)
         for envelope in (event.envelope for event in accepted):
             self._metrics.events_accepted.labels(type=envelope.type).inc()
         ids = [event.envelope.id for event in accepted]
@@ -225,36 +229,38 @@ def make_app(door: Door) -> FastAPI:
     )
     async def publish(request: Request) -> Response:
         ids = await door.take(request)
+        door.answered(HTTPStatus.ACCEPTED)
         return Response(msgspec.json.encode({"ids": ids}), HTTPStatus.ACCEPTED, media_type="application/json")
 
-    app.add_exception_handler(Problem, _answer_problem)
-    app.add_exception_handler(HTTPException, _answer_http)
-    app.add_exception_handler(Exception, _answer_unexpected)
+    async def refuse(request: Request, error: Exception) -> Response:
+        problem = _problem_of(request, error)
+        door.answered(problem.status)
+        return Response(problem.body(), problem.status, headers=problem.headers, media_type=MEDIA_TYPE)
+
+    for kind in (Problem, HTTPException, Exception):
+        app.add_exception_handler(kind, refuse)
     return app
 
 
-async def _answer_problem(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, Problem)
-    return Response(error.body(), error.status, headers=error.headers, media_type=MEDIA_TYPE)
+def _problem_of(request: Request, error: Exception) -> Problem:
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, HTTPException):
+        return _http_problem(request, error)
+    _log.error("request.failed", path=request.url.path, exc_info=error)
+    detail = "an error of this service; nothing is known to be accepted. Send the same events again"
+    return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", detail)
 
 
-async def _answer_http(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
+def _http_problem(request: Request, error: HTTPException) -> Problem:
     status = HTTPStatus(error.status_code)
     details = {
         HTTPStatus.NOT_FOUND: f"there is nothing at {request.url.path}; events go to POST /v1/events",
         HTTPStatus.METHOD_NOT_ALLOWED: f"{request.method} is not taken here; use POST",
     }
-    problem = Problem(
+    return Problem(
         status, status.name.lower(), details.get(status, str(error.detail)), headers=dict(error.headers or {})
     )
-    return await _answer_problem(request, problem)
-
-
-async def _answer_unexpected(request: Request, error: Exception) -> Response:
-    _log.error("request.failed", path=request.url.path, exc_info=error)
-    detail = "an error of this service; nothing is known to be accepted. Send the same events again"
-    return await _answer_problem(request, Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", detail))
 
 
 def _too_large(limits: Limits) -> Problem:

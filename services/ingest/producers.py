@@ -121,6 +121,7 @@ class ProducersFile:
         self._clock = clock
         self._every_s = every_s
         self._look_at = clock() + every_s
+        self._refused = False
         self._seen = self._version()
         self._current = self._read()
 
@@ -134,10 +135,17 @@ class ProducersFile:
                 self._reload()
         return self._current
 
+    def is_refused(self) -> bool:
+        """Whether the file as it is now can't be used."""
+        self.current()
+        return self._refused
+
     def _reload(self) -> None:
+        self._refused = False
         try:
             self._current = self._read()
         except ProducersInvalid as error:
+            self._refused = True
             _log.error(
                 "producers.refused", file=str(self._path), problem=str(error), kept="last good version"
             )

@@ -5,6 +5,7 @@ A lane reads what is due under the tenant's "read" lease, then sleeps until its 
 
 import asyncio
 import random
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from hub.store import catalogue as stored
 from hub.store.engine import Store
 from hub.store.errors import StoreError
 from hub.telemetry.health import Progress
+from hub.telemetry.metrics import Metrics
 from hub.tenants.follower import RulesFollower
 from hub.tenants.model import RuleSet
 from hub.tenants.secrets import SecretUnavailable
@@ -83,6 +85,7 @@ class Reading:
         follower: RulesFollower,
         progress: Progress,
         timing: Timing,
+        metrics: Metrics,
         *,
         at_once: int = 16,
         random_: Callable[[], float] = random.random,
@@ -94,6 +97,8 @@ class Reading:
         self._follower = follower
         self._progress = progress
         self._timing = timing
+        self._metrics = metrics
+        self._behind_since: dict[str, float] = {}
         self._turns = asyncio.Semaphore(at_once)
         self._random = random_
         self._stopped = False
@@ -114,6 +119,8 @@ class Reading:
         while True:
             if not self._stopped:
                 self._match_tenants()
+            for tenant, since in self._behind_since.items():
+                self._metrics.set_reading_behind(tenant, time.monotonic() - since)
             self._progress.tick()
             await asyncio.sleep(_LOOK_EVERY_S)
 
@@ -130,6 +137,7 @@ class Reading:
         known = set(self._follower.tenants())
         for tenant in self._lanes.keys() - known:
             self._lanes.pop(tenant).task.cancel()
+            self._kept_up(tenant)
         for tenant in known:
             # Of thousands of tenants only those that have something to do are worth parsing.
             sequence, _ = self._follower.revision(tenant)
@@ -149,8 +157,10 @@ class Reading:
             wake.clear()
             try:
                 async with self._turns:
-                    sleep_s = await self._turn(tenant, schedules)
+                    sleep_s, behind = await self._turn(tenant, schedules)
                 failures = 0
+                if not behind:
+                    self._kept_up(tenant)
             except (HaloError, BusError, StoreError, LogUnavailable, SecretUnavailable) as error:
                 failures += 1
                 sleep_s = self._delay_s(failures, error)
@@ -178,11 +188,15 @@ class Reading:
             asked_s = error.reply.retry_after_s
         return max(delay_s, asked_s or 0.0)
 
-    async def _turn(self, tenant: str, schedules: dict[str, Schedule]) -> float:
-        """Reads what is due; how many seconds to sleep then."""
+    def _kept_up(self, tenant: str) -> None:
+        if self._behind_since.pop(tenant, None) is not None:
+            self._metrics.set_reading_behind(tenant, None)
+
+    async def _turn(self, tenant: str, schedules: dict[str, Schedule]) -> tuple[float, bool]:
+        """Reads what is due; how many seconds to sleep then, and whether something due is left."""
         found = self._follower.get(tenant)
         if found is None:
-            return _LONGEST_SLEEP_S
+            return _LONGEST_SLEEP_S, False
         rules = found.rules
         now = await self._store.now()
         schedule = schedules.get(rules.instance)
@@ -190,13 +204,15 @@ class Reading:
             schedule = schedules[rules.instance] = await self._schedule(tenant, rules.instance, now)
         for kind, at in self._requests.pop(tenant, {}).items():
             schedule.request(kind, at)
+        if schedule.is_behind(now):
+            self._behind_since.setdefault(tenant, time.monotonic())
         if schedule.due(now):
             held = await self._keeper.take(tenant, "read")
             if held is None:
-                return _LEASE_TAKEN_S * (0.5 + self._random())
+                return _LEASE_TAKEN_S * (0.5 + self._random()), True
             await self._read(rules, held, schedule)
             now = held.store_now()
-        return min(_LONGEST_SLEEP_S, max(0.0, schedule.next_at() - now))
+        return min(_LONGEST_SLEEP_S, max(0.0, schedule.next_at() - now)), schedule.is_behind(now)
 
     async def _read(self, rules: RuleSet, held: Held, schedule: Schedule) -> None:
         shared = SharedBlock(self._store, rules.tenant)

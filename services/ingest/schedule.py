@@ -32,6 +32,10 @@ class Schedule:
         """The kinds to read now, names before records."""
         return [kind for kind in KINDS if self._due_at(kind) <= now]
 
+    def is_behind(self, now: float) -> bool:
+        """Whether a read is due that was not made, whatever the reason."""
+        return any(self._due_at(kind, failed=False) <= now for kind in KINDS)
+
     def next_at(self) -> float:
         """When something is due next."""
         return min(self._due_at(kind) for kind in KINDS)
@@ -48,7 +52,8 @@ class Schedule:
     def failed(self, kind: CatalogueKind, again_at: float) -> None:
         self._not_before[kind] = again_at
 
-    def _due_at(self, kind: CatalogueKind) -> float:
+    def _due_at(self, kind: CatalogueKind, *, failed: bool = True) -> float:
+        """When it is due; what `failed` is put off, or not."""
         last = self._last.get(kind)
         if last is None:
             at = float("-inf")
@@ -56,4 +61,4 @@ class Schedule:
             at = self._requested[kind]
         else:
             at = last + self._every_s[kind]
-        return max(at, self._not_before.get(kind, at))
+        return max(at, self._not_before.get(kind, at)) if failed else at

@@ -54,7 +54,7 @@ async def run(settings: Settings, service: Service) -> None:
         store = await Store.open(settings.store_url)
         stack.push_async_callback(store.close)
         await store.migrate()
-        publisher = Publisher(bus)
+        publisher = Publisher(bus, told=service.metrics.tell_published)
         await publisher.start()
         stack.push_async_callback(publisher.stop)
         follower = RulesFollower()
@@ -67,10 +67,21 @@ async def run(settings: Settings, service: Service) -> None:
         files = SettingsPublisher(settings.tenants_dir, follower, publisher.publish, now=_now)
         progress = service.health.progress("settings files", max_age_s=_DUTY_MAX_AGE_S)
         duty = SettingsDuty(
-            keeper, files, store, follower, publisher.publish, progress, every_s=SETTINGS_EVERY_S
+            keeper,
+            files,
+            store,
+            follower,
+            publisher.publish,
+            progress,
+            service.metrics,
+            every_s=SETTINGS_EVERY_S,
         )
         service.run(duty.run(), "settings files")
-        letters = DeadLetterBox(publisher.publish, service.health.condition("dead letters"))
+        letters = DeadLetterBox(
+            publisher.publish,
+            service.health.condition("dead letters"),
+            unwritten=service.metrics.dead_letters_unwritten.set,
+        )
         service.run(letters.run(), "dead letters")
         mapper = Mapper(
             store,

@@ -26,7 +26,7 @@ from hub.store import pending, records
 from hub.store.engine import Store
 from hub.store.errors import StoreUnavailable
 from hub.store.records import RecordKey
-from hub.telemetry.metrics import Metrics
+from hub.telemetry.metrics import UNKNOWN, Metrics
 from hub.tenants.follower import Rules
 from schemas.registry import SOURCE_TYPES
 from services.mapper.batch import Batch, DesiredCache
@@ -199,9 +199,12 @@ class Mapper:
 
     def _tell_refused(self, refusal: Refused) -> None:
         envelope = refusal.envelope
-        event_type = "unknown" if envelope is None or envelope.type not in SOURCE_TYPES else envelope.type
+        event_type = UNKNOWN if envelope is None or envelope.type not in SOURCE_TYPES else envelope.type
+        # A label is no place for whatever somebody writes on the log.
+        known = envelope is not None and self._rules.get(envelope.tenant) is not None
+        tenant = envelope.tenant if envelope is not None and known else UNKNOWN
         self._metrics.mapper_events.labels(type=event_type, result="dead_letter").inc()
-        self._metrics.dead_letters.labels(stage="mapper", reason=refusal.reason).inc()
+        self._metrics.dead_letters.labels(tenant=tenant, stage="mapper", reason=refusal.reason).inc()
         _log.error(
             "message.settled",
             stage="mapper",

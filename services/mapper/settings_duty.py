@@ -19,6 +19,7 @@ from hub.store import pending
 from hub.store.engine import Store
 from hub.store.errors import StoreUnavailable
 from hub.telemetry.health import Progress
+from hub.telemetry.metrics import Metrics
 from hub.tenants.publisher import SettingsPublisher
 from schemas.envelope import Envelope, headers_of
 from schemas.registry import TYPES
@@ -40,6 +41,7 @@ class SettingsDuty:
         rules: RulesSource,
         publish: Callable[[Sequence[Outgoing]], Awaitable[None]],
         progress: Progress,
+        metrics: Metrics,
         *,
         every_s: float,
     ) -> None:
@@ -49,6 +51,7 @@ class SettingsDuty:
         self._rules = rules
         self._publish = publish
         self._progress = progress
+        self._metrics = metrics
         self._every_s = every_s
         self._held: Held | None = None
 
@@ -56,7 +59,10 @@ class SettingsDuty:
         while True:
             try:
                 await self.once()
+                self._metrics.store_away.set(0)
             except (PublishFailed, StoreUnavailable) as error:
+                if isinstance(error, StoreUnavailable):
+                    self._metrics.store_away.set(1)
                 _log.warning("settings.held_up", problem=str(error))
             self._progress.tick()
             await asyncio.sleep(self._every_s)
@@ -65,9 +71,13 @@ class SettingsDuty:
         """One round. Raises PublishFailed, StoreUnavailable; the next round does what this one left."""
         if self._held is None or self._held.remaining_s() <= 0:
             self._held = await self._keeper.take(EVERYONE, "settings")
-        if self._held is not None:
-            await self._publisher.scan()
-            await self.release_parked()
+        if self._held is None:
+            # Who has the lease tells them.
+            self._metrics.set_invalid_files(())
+            return
+        await self._publisher.scan()
+        self._metrics.set_invalid_files(self._publisher.invalid)
+        await self.release_parked()
 
     async def stop(self) -> None:
         """Give the lease back, so that another mapper goes on at once."""

@@ -290,3 +290,17 @@ def test_rules_that_a_schema_cannot_say_are_told_with_the_others() -> None:
         "lines[1].id",
         "title",
     ]
+
+
+@pytest.mark.feature("beyond.catalog", part="docs")
+@pytest.mark.parametrize("name", sorted(TYPES))
+def test_every_field_of_a_type_is_described(name: str) -> None:
+    definitions = documents.json_schema(name)["$defs"]
+    bare = [key for key, body in definitions.items() if not body.get("description")]
+    bare += [
+        f"{key}.{field}"
+        for key, body in definitions.items()
+        for field, schema in body["properties"].items()
+        if not schema.get("description")
+    ]
+    assert bare == [], "write what it means below it, in the Struct"

@@ -55,6 +55,7 @@ def publish_for_all(hub: Hub, prefix: str, count: int) -> dict[str, list[str]]:
     return {tenant: publish_quotes(hub, tenant, names) for tenant in _TENANTS}
 
 
+@pytest.mark.feature("hub.k8s", part="all")
 @pytest.mark.fault("F9")
 def test_two_writers_that_both_hold_a_partition_write_once(hub: Hub) -> None:
     """The slow request's owner misses its session, not its lease: the other writer waits for it."""

@@ -47,6 +47,7 @@ def writes_of(hub: Hub, path: str, quote: str) -> list[dict[str, Any]]:
 # Told to end ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.feature("hub.k8s", part="all")
 @pytest.mark.fault("F24")
 @pytest.mark.parametrize("path", ["/Opportunities", "/Quotation"])
 def test_sigterm_in_the_middle_of_a_write_finishes_it_and_the_next_writer_goes_on(
@@ -75,6 +76,7 @@ def test_sigterm_in_the_middle_of_a_write_finishes_it_and_the_next_writer_goes_o
     assert hub.processes["writer"].stop() == 0
 
 
+@pytest.mark.feature("hub.k8s", part="all")
 @pytest.mark.fault("F24")
 def test_sigterm_to_the_door_leaves_no_accepted_event_behind(hub: Hub) -> None:
     accepted: list[str] = []

@@ -13,6 +13,7 @@ from hub.bus.records import Record
 from hub.lease_keeper import LeaseKeeper
 from hub.store.engine import Store
 from hub.telemetry.health import Progress
+from hub.telemetry.metrics import Metrics
 from hub.tenants.follower import RulesFollower
 from hub.tenants.load import accept
 from hub.tenants.publisher import message
@@ -74,7 +75,7 @@ async def test_a_tenant_that_waits_for_its_budget_holds_up_no_other_tenants_read
     )
     async with httpx.AsyncClient() as http:
         progress = Progress(60.0, lambda: 0.0)
-        reading = Reading(store, keeper, log, http, follower, progress, timing, at_once=1)
+        reading = Reading(store, keeper, log, http, follower, progress, timing, Metrics(), at_once=1)
         running = asyncio.create_task(reading.run())
         try:
             # A fifth of five requests in five minutes: one, and then a long wait.

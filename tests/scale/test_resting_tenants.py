@@ -141,6 +141,7 @@ async def test_ingest_parses_the_rules_of_a_resting_tenant_once_however_often_it
             follower,
             Looks(60.0, lambda: 0.0),
             timing,
+            Metrics(),
         )
         running = asyncio.create_task(reads.run())
         try:

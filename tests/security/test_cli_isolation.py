@@ -55,7 +55,9 @@ COMMAND_KINDS = {
     "sandbox": PLATFORM,
     "store migrate": PLATFORM,
     "store restored": PLATFORM,
+    "tenant catalogue": SHOWS,
     "tenant check": CHANGES,
+    "tenant schema": CONTRACT,
     "tenant show": SHOWS,
     "topics apply": PLATFORM,
 }

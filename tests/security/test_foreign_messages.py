@@ -121,8 +121,9 @@ async def test_a_refused_command_reaches_no_lane_and_is_kept_as_a_dead_letter() 
         steps=SimpleNamespace(reached=lambda _step: None), publisher=Publisher(), store=None
     )
     none: Any = None
+    metrics = Metrics()
     letters = DeadLetterBox(services.publisher.publish, Condition())
-    writer = Writer(services, none, none, Metrics(), letters, partitions=1, request_timeout_s=1.0)
+    writer = Writer(services, RulesFollower(), none, metrics, letters, partitions=1, request_timeout_s=1.0)
     forged = command_record(THEIRS.client())
     delivery: Any = SimpleNamespace(record=forged, active=True, done=lambda: marked.append("done"))
     await writer.take([delivery])
@@ -134,6 +135,9 @@ async def test_a_refused_command_reaches_no_lane_and_is_kept_as_a_dead_letter() 
     told: DeadLetter = decode(from_headers(letter.headers).type, letter.value or b"")
     assert (told.stage, told.reason) == ("writer", "tenant.mismatch")
     assert told.value is not None
+    # Whatever a key claims is no label, unless it is a tenant.
+    labels = {"tenant": "unknown", "stage": "writer", "reason": "tenant.mismatch"}
+    assert metrics.registry.get_sample_value("hub_dead_letters_total", labels) == 1
 
 
 async def test_a_command_that_the_reader_falls_over_is_a_dead_letter_and_stops_nothing(
@@ -150,8 +154,9 @@ async def test_a_command_that_the_reader_falls_over_is_a_dead_letter_and_stops_n
     monkeypatch.setattr("services.halo_writer.writer.read_command", fall)
     services: Any = SimpleNamespace(steps=SimpleNamespace(reached=lambda _step: None))
     none: Any = None
+    metrics = Metrics()
     letters = DeadLetterBox(publish, Condition())
-    writer = Writer(services, none, none, Metrics(), letters, partitions=1, request_timeout_s=1.0)
+    writer = Writer(services, RulesFollower(), none, metrics, letters, partitions=1, request_timeout_s=1.0)
     marked: list[str] = []
     delivery: Any = SimpleNamespace(
         record=command_record(OURS.client()), active=True, done=lambda: marked.append("done")

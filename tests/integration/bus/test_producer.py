@@ -1,7 +1,7 @@
 """A publish is over when Kafka has every record, and a refused one spoils nothing after it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 
 import pytest
 
@@ -32,6 +32,29 @@ def own_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]
 
 async def values(bootstrap: str, topic: str) -> list[bytes | None]:
     return [record.value async for record in read_range(bootstrap, topic)]
+
+
+async def test_how_long_kafka_took_is_told_of_each_topic_and_that_it_did_not_answer(
+    bootstrap: str, free_port: int
+) -> None:
+    told: list[tuple[set[str], float | None]] = []
+
+    def tell(topics: Collection[str], seconds: float | None) -> None:
+        told.append((set(topics), seconds))
+
+    topics = [await make_topic(bootstrap), await make_topic(bootstrap)]
+    publisher = Publisher(bus_settings(bootstrap), told=tell)
+    await publisher.start()
+    await publisher.publish([Outgoing(topic, b"k", b"v", ()) for topic in (*topics, topics[0])])
+    await publisher.stop()
+    ((named, seconds),) = told
+    assert named == set(topics)
+    assert seconds is not None
+    assert seconds > 0
+    away = Publisher(bus_settings(f"127.0.0.1:{free_port}"), told=tell)
+    with pytest.raises(PublishFailed):
+        await away.publish([Outgoing(topics[0], b"k", b"v", ())])
+    assert told[1:] == [({topics[0]}, None)]
 
 
 async def test_what_was_published_is_there_in_order_with_headers_and_tombstones(

@@ -253,3 +253,43 @@ def test_an_unusable_file_or_secret_is_bad_input(
     assert "nope" in capsys.readouterr().err
     assert run(["tenant", "check", str(tmp_path / "none.yaml")]) == 2
     assert run(["tenant", "check", str(file), "--refresh"]) == 2
+
+
+@pytest.mark.feature("beyond.gitops", part="cli")
+def test_what_halo_holds_for_names_is_saved_and_checked_against_without_it(
+    sandbox: Sandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, saved = tenant_file(tmp_path, sandbox), tmp_path / "acme.catalogue.json"
+    assert run(["tenant", "catalogue", str(file), "--save", str(saved), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told == json.loads(saved.read_text())
+    assert {request["method"] for request in sandbox.requests()} == {"GET"}
+    paths = {request["path"].rpartition("/")[2] for request in sandbox.requests()}
+    assert not paths & {"Users", "Item", "Quotation"}, "no customer, user or item"
+    assert "Hardware" in {row["name"] for row in told["lists"]["asset_group"]}
+
+    asked = len(sandbox.requests())
+    monkeypatch.delenv("CHECK_SECRET")
+    code, answer = check(file, capsys, "--offline", str(saved))
+    assert (code, answer["ok"]) == (0, True)
+    code, answer = check(
+        tenant_file(tmp_path, sandbox, items={"asset_group": "Hardwear"}), capsys, "--offline", str(saved)
+    )
+    assert (code, answer["ok"]) == (1, False)
+    assert len(sandbox.requests()) == asked
+
+
+@pytest.mark.feature("beyond.gitops", part="cli")
+def test_a_halo_that_cannot_be_reached_ends_with_1_and_a_missing_secret_with_2(
+    tmp_path: Path, sandbox: Sandbox, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nowhere = {"resource_server": "http://127.0.0.1:1/api", "authorization_server": "http://127.0.0.1:1/auth"}
+    file = tenant_file(tmp_path, sandbox, halo=nowhere)
+    code, answer = check(file, capsys)
+    assert (code, answer["ok"]) == (1, False)
+    assert run(["tenant", "catalogue", str(file), "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["ok"] is False
+    monkeypatch.delenv("CHECK_SECRET")
+    code, answer = check(file, capsys)
+    assert (code, answer["ok"]) == (2, False)
+    assert "CHECK_SECRET" in answer["error"]

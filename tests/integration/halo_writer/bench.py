@@ -24,6 +24,7 @@ from hub.steps import Steps
 from hub.store import catalogue, pending, proofs, tables, targets
 from hub.store.engine import Store
 from hub.store.pending import Pending
+from hub.telemetry.metrics import Metrics
 from hub.tenants.load import accept, from_text
 from schemas.commands import Command
 from schemas.control import CatalogueKind, Proof
@@ -109,6 +110,7 @@ class Bench:
     request_timeout_s: float = REQUEST_TIMEOUT_S
     more_rules: str = ""
     publisher: Recorder = field(default_factory=Recorder)
+    metrics: Metrics = field(default_factory=Metrics)
     told: list[tuple[Work, Ended | Parked]] = field(default_factory=list)
     mark: int = 0
     sequence: int = 0
@@ -188,6 +190,7 @@ quotes: {{statuses: {{sent: Sent}}}}
             steps=steps or Steps({}),
             settings=LaneSettings(timing=self.timing, fresh_s=self.fresh_s),
             told=lambda work, end: self.told.append((work, end)),
+            metrics=self.metrics,
         )
         self.new_settings()
         lane = Lane(TENANT, services, lambda: self.tenancy)

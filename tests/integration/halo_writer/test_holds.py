@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -10,6 +11,7 @@ import msgspec
 import pytest
 import structlog
 
+from hub.bus.records import Outgoing
 from hub.lease_keeper import LeaseKeeper
 from hub.store import holds, leases, targets
 from hub.store.holds import HALO, WINDOW, Hold
@@ -273,7 +275,28 @@ async def test_an_update_whose_answer_comes_after_a_takeover_raises_the_alarm(be
         async with bench.store.write() as conn:
             await leases.release(conn, TENANT, "write", "second", second.epoch)
         await eventually(lambda: alarms(bench))
+        await eventually(lambda: counted(bench, "hub_lanes_overtaken_total") == 1)
+    assert counted(bench, "hub_duplicates_suspected_total") == 1
     assert [alarm.halo_ids for alarm in alarms(bench)] == [(halo_id,)]
+
+
+async def test_a_fault_of_our_own_stops_the_lane_for_a_while_and_is_counted(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.halo_writer.lane._FAULT_S", 0.1)
+    publish = bench.publisher.publish
+
+    async def fail(_records: Sequence[Outgoing]) -> None:
+        monkeypatch.setattr(bench.publisher, "publish", publish)
+        raise RuntimeError("a fault of the hub")
+
+    monkeypatch.setattr(bench.publisher, "publish", fail)
+    await bench.settle(customer(bench, "org-1", "Brackenridge Foods"))
+    assert counted(bench, "hub_lane_faults_total") == 1
+
+
+def counted(bench: Bench, name: str) -> float | None:
+    return bench.metrics.registry.get_sample_value(name, {"tenant": TENANT})
 
 
 def alarms(bench: Bench) -> list[DuplicateSuspected]:

@@ -281,6 +281,7 @@ async def test_the_read_share_of_the_budget_is_never_exceeded(
         assert len(sandbox.requests()) == 8, "a fifth of 40, the successor's requests included"
 
 
+@pytest.mark.feature("hub.k8s", part="all")
 async def test_a_start_while_kafka_is_away_waits_for_it_and_says_so_once(
     kafka: KafkaServer, ingest: Callable[..., Ingest]
 ) -> None:

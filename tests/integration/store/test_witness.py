@@ -26,9 +26,11 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
     await opened.close()
 
 
-def state(id_: str, version: int) -> TargetState:
+def state(id_: str, version: int, *, written: int | None = None) -> TargetState:
+    """A row's version, and the number of the write that it knows of; each is one of its own, unless it is told."""
     target = Target(tenant="acme", instance="halo.example", source="quoter", kind="quote", id=id_)
-    return TargetState(target=target, version=version, halo_id=7)
+    groups = {"head": f"hash {version if written is None else written}"}
+    return TargetState(target=target, version=version, halo_id=7, groups=groups)
 
 
 async def keep(store: Store, states: Sequence[TargetState]) -> None:
@@ -67,6 +69,20 @@ async def test_what_the_log_tells_of_and_the_store_forgot_is_found(kafka: KafkaS
     await check_targets(settings, store, topic=topic)
     await tell(settings, topic, [state("q-1", 5)])
     with pytest.raises(StoreWentBack):
+        await check_targets(settings, store, topic=topic)
+
+
+async def test_what_changed_nothing_in_halo_may_be_told_before_it_is_saved(
+    kafka: KafkaServer, store: Store
+) -> None:
+    """A writer that is killed between the two leaves the log ahead of a store that has lost nothing."""
+    topic, settings = await make_topic(kafka.bootstrap, 2), bus_settings(kafka.bootstrap)
+    await keep(store, [state("q-1", 1)])
+    await tell(settings, topic, [state("q-1", 1), state("q-1", 2, written=1)])
+    await check_targets(settings, store, topic=topic)
+
+    await tell(settings, topic, [state("q-1", 3)])
+    with pytest.raises(StoreWentBack, match="version 3"):
         await check_targets(settings, store, topic=topic)
 
 

@@ -54,6 +54,18 @@ async def test_a_letter_that_is_refused_holds_up_no_other_and_goes_when_it_may()
     assert (topic.written[2:], writable.ok, prefix.commit_position()) == ([values[1]], True, 3)
 
 
+async def test_how_many_are_not_taken_is_told_until_they_are() -> None:
+    topic, _, writable, prefix, intake = made()
+    told: list[int] = []
+    box = DeadLetterBox(topic.publish, writable, unwritten=told.append)
+    topic.away = True
+    await box.post([posted(prefix, intake, offset, b"x") for offset in range(3)])
+    await box.flush()
+    topic.away = False
+    await box.flush()
+    assert told == [3, 0]
+
+
 async def test_letters_keep_their_order_while_kafka_is_away() -> None:
     topic, box, writable, prefix, intake = made()
     topic.away = True

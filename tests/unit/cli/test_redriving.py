@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from cli.dead_letters import HIDDEN, Letter, payload, read_letters, select
 from cli.redriving import Redriven, redrive
 from hub.bus.records import Outgoing
+from hub.dead_letters import MAX_KEPT_BYTES, of_record
 from schemas.control import RedriveRequested
 from schemas.envelope import from_headers
 from schemas.registry import decode
@@ -59,6 +61,22 @@ async def test_an_events_dead_letter_runs_that_event_byte_for_byte() -> None:
     (again,) = log.records[QUOTES]
     assert (again.key, again.value) == (odd.key, odd.value)
     assert headers(again)["x-odd"] == b"\xfe"
+
+
+@pytest.mark.feature("beyond.redrive", part="cli")
+async def test_an_event_too_large_for_its_dead_letter_is_read_where_it_stays() -> None:
+    log = Topics()
+    small = event("e-1", "Q-1")
+    log.add(small)
+    log.add(replace(event("e-2", "Q-2"), value=b" " * MAX_KEPT_BYTES + b"{}"))
+    large = log.records[QUOTES][1]
+    log.add(of_record(large, "mapper", "event.invalid", "too many lines"))
+    (letter,) = await letters(log)
+    assert letter.data.value is None
+    done = await redriven(log, [letter])
+    assert (done.letters, done.events, done.lost) == (1, 1, ())
+    again = log.records[QUOTES][-1]
+    assert (again.key, again.value) == (large.key, large.value)
 
 
 @pytest.mark.feature("beyond.redrive", part="cli")

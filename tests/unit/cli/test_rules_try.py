@@ -49,8 +49,10 @@ def event(**changes: Any) -> dict[str, Any]:
 def tried(files: tuple[Path, Path], events: Any, capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     files[1].write_text(json.dumps(events))
     assert run(["rules", "try", *map(str, files), "--json"]) == 0
-    answer: list[dict[str, Any]] = json.loads(capsys.readouterr().out)
-    return answer
+    answer: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert (answer["tenant"], answer["ok"]) == ("acme", True)
+    told: list[dict[str, Any]] = answer["events"]
+    return told
 
 
 def test_the_commands_of_an_event_are_shown_in_their_order(

@@ -1,4 +1,4 @@
-"""What is counted of a command's requests: each request once, however many commands it was for."""
+"""What is counted of a command: its end, and each request once, however many commands it was for."""
 
 from __future__ import annotations
 
@@ -24,3 +24,17 @@ def test_a_request_that_three_commands_shared_is_counted_once_and_their_own_ones
         tell(work, Ended("applied", 7))
     counted = metrics.halo_requests.labels(tenant="acme", resource="Item", outcome="applied")
     assert counted._value.get() == 2
+
+
+@pytest.mark.feature("log.metrics", part="all")
+def test_a_rejected_command_is_counted_as_the_dead_letter_of_its_tenant_that_it_becomes() -> None:
+    metrics = Metrics()
+    tell = Teller(metrics)
+    tell(work_of(Tool().item("SKU-1")), Ended("rejected", None, code="halo.rejected"))
+    tell(work_of(Tool().item("SKU-2")), Ended("applied", 7))
+    labels = {"tenant": "acme", "stage": "writer"}
+    value = metrics.registry.get_sample_value
+    assert value("hub_dead_letters_total", {**labels, "reason": "halo.rejected"}) == 1
+    assert (
+        metrics.registry.get_sample_value("hub_dead_letters_total", {**labels, "reason": "rejected"}) is None
+    )

@@ -378,3 +378,20 @@ async def test_refused_and_accepted_events_are_counted(client: httpx.AsyncClient
     value = metrics.registry.get_sample_value
     assert value("hub_events_accepted_total", {"type": "quote.published.v1"}) == 1
     assert value("hub_events_rejected_total", {"type": "quote.published.v1", "reason": "event.invalid"}) == 1
+
+
+async def test_each_answer_is_counted_and_an_event_that_kafka_did_not_take_is_a_refused_one(
+    client: httpx.AsyncClient, log: FakeLog, metrics: Metrics
+) -> None:
+    await post(client, event(), STRUCTURED)
+    await client.get("/elsewhere")
+    log.error = LogUnavailable("no answer")
+    await post(client, event(), STRUCTURED)
+    log.error = RuntimeError("a fault of ours")
+    await post(client, event(), STRUCTURED)
+    value = metrics.registry.get_sample_value
+    assert {
+        status: value("hub_http_answers_total", {"status": status}) for status in ("202", "404", "503", "500")
+    } == {"202": 1, "404": 1, "503": 1, "500": 1}
+    refused = {"type": "quote.published.v1", "reason": "not_acknowledged"}
+    assert value("hub_events_rejected_total", refused) == 1

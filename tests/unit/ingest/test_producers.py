@@ -58,6 +58,21 @@ def test_an_invalid_change_keeps_the_last_good_version(tmp_path: Path, text: str
     assert file.current().of_token("old") is not None
 
 
+def test_a_file_is_refused_for_as_long_as_it_is_invalid(tmp_path: Path) -> None:
+    path, clock = tmp_path / "producers.yaml", Clock()
+    path.write_text("producers:\n" + entry("quoter", "old"))
+    file = ProducersFile(path, clock)
+    assert not file.is_refused()
+    rewrite(path, "producers: {")
+    clock.now = 5.0
+    assert file.is_refused()
+    clock.now = 10.0
+    assert file.is_refused(), "nobody has corrected it"
+    rewrite(path, "producers:\n" + entry("quoter", "new"))
+    clock.now = 15.0
+    assert not file.is_refused()
+
+
 def test_a_first_file_that_is_missing_or_wrong_stops_the_start(tmp_path: Path) -> None:
     with pytest.raises(ProducersInvalid, match="can't be read"):
         ProducersFile(tmp_path / "none.yaml", Clock())

@@ -57,3 +57,16 @@ def test_a_failure_of_a_first_read_does_not_loop(kind: CatalogueKind) -> None:
     read = schedule()
     read.failed(kind, 50.0)
     assert kind not in read.due(49.0)
+
+
+def test_a_read_that_failed_is_behind_also_while_it_is_put_off() -> None:
+    read = all_read(1000.0)
+    assert not read.is_behind(1099.0)
+    assert read.is_behind(1111.0)
+    for kind in KINDS:
+        read.failed(kind, 2000.0)
+    assert read.due(1500.0) == []
+    assert read.is_behind(1500.0)
+    for kind in KINDS:
+        read.done(kind, 1501.0)
+    assert not read.is_behind(1502.0)

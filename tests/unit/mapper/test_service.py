@@ -36,12 +36,13 @@ class Bench:
         self.on_publish: Any = None
         self.writable = Condition()
         self.letters = DeadLetterBox(self.publish, self.writable)
+        self.metrics = Metrics()
         self.mapper = Mapper(
             store,
             self,
             self.publish,
             self.letters,
-            Metrics(),
+            self.metrics,
             max_message_bytes=1_000_000,
             now=lambda: START,
             steps=Steps({}),
@@ -218,3 +219,15 @@ async def test_what_cannot_be_set_aside_holds_back_its_offset_and_nobody_else(be
     await bench.letters.flush()
     assert [one.topic for one in bench.published[5:]] == [DEAD_LETTERS] * 2
     assert (prefix.unsettled, prefix.commit_position(), bench.writable.ok) == (0, 3, True)
+
+
+@pytest.mark.feature("log.metrics", part="all")
+async def test_a_dead_letter_is_counted_for_its_tenant_and_rubbish_for_none(bench: Bench) -> None:
+    unmappable = quote(lines=[line(discount={"amount": "101"})])
+    rubbish = LogRecord(QUOTES, 0, 0, 0, b"k", b"{", ())
+    await bench.mapper.process([rubbish, on_log(envelope(1), unmappable, 1)])
+    (family,) = [one for one in bench.metrics.registry.collect() if one.name == "hub_dead_letters"]
+    counted = {
+        sample.labels["tenant"]: sample.value for sample in family.samples if sample.name.endswith("_total")
+    }
+    assert counted == {"unknown": 1, "acme": 1}

@@ -54,14 +54,11 @@ class Place:
         self.directory = directory
         self.log = Log()
         self.follower = RulesFollower()
-        self.invalid: list[str] = []
         self.publisher = self.new_publisher()
         self.stamp = 0
 
     def new_publisher(self) -> SettingsPublisher:
-        return SettingsPublisher(
-            self.directory, self.follower, self.log.publish, now=lambda: AT, on_invalid=self.invalid.append
-        )
+        return SettingsPublisher(self.directory, self.follower, self.log.publish, now=lambda: AT)
 
     def write(self, text: str, name: str = "acme.yaml") -> None:
         (self.directory / name).write_text(text)
@@ -136,7 +133,7 @@ async def test_an_invalid_file_keeps_the_last_good_revision_and_shouts_once(plac
     shouts = [line for line in logs if line["event"] == "settings.invalid"]
     assert [line["log_level"] for line in shouts] == ["error"]
     assert shouts[0]["file"] == "acme.yaml"
-    assert place.invalid == ["acme.yaml"]
+    assert place.publisher.invalid == {"acme.yaml"}
     rules = place.follower.get("acme")
     assert rules is not None
     assert rules.sequence == 1
@@ -149,7 +146,23 @@ async def test_a_second_file_of_a_tenant_is_not_used_and_says_so(place: Place) -
         assert await place.scan() == 1
         assert await place.scan() == 0
     assert [line["file"] for line in logs if line["event"] == "settings.invalid"] == ["b.yml"]
+    assert place.publisher.invalid == {"b.yml"}
     assert "Opportunity" in place.log.changes[0].text
+
+
+async def test_what_is_invalid_is_so_until_it_is_corrected_or_gone(place: Place) -> None:
+    place.write("tenant: [acme", "acme.yaml")
+    place.write(MINIMAL.replace("acme", "other"), "other.yaml")
+    await place.scan()
+    assert place.publisher.invalid == {"acme.yaml"}
+    place.write(MINIMAL, "acme.yaml")
+    await place.scan()
+    assert place.publisher.invalid == frozenset()
+    place.publisher = SettingsPublisher(
+        place.directory / "unmounted", place.follower, place.log.publish, now=lambda: AT
+    )
+    await place.scan()
+    assert place.publisher.invalid == {"."}
 
 
 async def test_hidden_and_other_files_are_no_tenants(place: Place) -> None:

@@ -35,6 +35,7 @@ def set_up(machine: Path, **environment: str) -> subprocess.CompletedProcess[str
             "PATH": str(machine),
             "HUB_STORE_URL": "postgresql://elsewhere/hub",
             "HUB_FAKETIME_LIB": "/lib/it.so",
+            "HUB_PROMTOOL": "/bin/promtool",
         }
         | environment,
         capture_output=True,
@@ -77,8 +78,49 @@ def test_a_java_that_is_too_old_is_said_so(machine: Path) -> None:
     assert "openjdk-17-jre-headless" in (machine / "apt.log").read_text()
 
 
+def test_kustomize_is_built_where_there_is_none(machine: Path) -> None:
+    program(machine, "id", "echo 0")
+    program(machine, "python", f'echo "$*" >> {machine}/python.log; [ "${{3:-}}" != find ]')
+    done = set_up(machine, KAFKA_BOOTSTRAP_SERVERS="elsewhere:9092")
+
+    assert done.returncode == 0, done.stderr
+    assert "install -y -qq --no-install-recommends golang-go" in (machine / "apt.log").read_text()
+    assert (machine / "python.log").read_text().splitlines() == [
+        "-m tests.deploy.k8s_render find",
+        "-m tests.deploy.k8s_render build",
+    ]
+
+
 def test_servers_named_by_the_environment_need_nothing_installed(machine: Path) -> None:
     done = set_up(machine, KAFKA_BOOTSTRAP_SERVERS="elsewhere:9092")
 
     assert (done.returncode, done.stderr) == (0, "")
     assert not (machine / "apt.log").exists()
+
+
+def test_promtool_is_taken_out_of_its_package_once_and_no_server_is_installed(
+    machine: Path, tmp_path: Path
+) -> None:
+    for name in ("mkdir", "rm", "tar", "gzip"):
+        (machine / name).symlink_to(shutil.which(name) or "")
+    program(machine, "id", "echo 1000")
+    program(machine, "apt-get", f'echo "$*" >> {machine}/apt.log; echo package > prometheus_2_amd64.deb')
+    packaged = tmp_path / "package" / "usr" / "bin"
+    packaged.mkdir(parents=True)
+    program(packaged, "promtool", "echo it")
+    program(machine, "dpkg-deb", f"{shutil.which('tar')} --create --directory {tmp_path}/package ./usr")
+    cache = tmp_path / "cache"
+    environment = {"KAFKA_BOOTSTRAP_SERVERS": "x:1", "HUB_PROMTOOL": "", "HUB_PROMETHEUS_CACHE": str(cache)}
+    for _ in range(2):
+        done = set_up(machine, **environment)
+        assert done.returncode == 0, done.stderr
+    assert [path.name for path in cache.iterdir()] == ["promtool"]
+    assert (cache / "promtool").stat().st_mode & 0o100
+    assert (machine / "apt.log").read_text() == "download -qq prometheus\n"
+
+
+def test_a_machine_without_packages_is_told_how_to_name_a_promtool(machine: Path) -> None:
+    done = set_up(machine, KAFKA_BOOTSTRAP_SERVERS="x:1", HUB_PROMTOOL="", HUB_PROMETHEUS_CACHE="none")
+
+    assert done.returncode == 1
+    assert "HUB_PROMTOOL=/path/to/promtool" in done.stderr

@@ -1,0 +1,137 @@
+"""What all commands are made of: fields that the rules own, symbolic references, and why a command exists."""
+
+from __future__ import annotations
+
+import functools
+from typing import ClassVar, Generic, Literal, TypeVar
+
+from schemas.base import Id, OwnData
+from schemas.targets import Kind, Target
+
+T = TypeVar("T")
+
+Write = Literal["always", "on_create", "if_present"]
+Lookup = Literal[
+    "agent",
+    "asset_group",
+    "billing_period",
+    "currency",
+    "item",
+    "item_type",
+    "quote_status",
+    "region",
+    "status",
+    "supplier",
+    "ticket_type",
+]
+MatchBy = Literal["halo_id", "our_key", "sku", "email", "name", "parent_main"]
+
+
+class Field(OwnData, Generic[T], frozen=True, kw_only=True):
+    """A value that the rules own. `on_create` is left alone on an existing record; `if_present` skips null."""
+
+    value: T
+    """What Halo is to hold."""
+    write: Write = "always"
+    """When it is written."""
+
+
+class Named(OwnData, frozen=True, kw_only=True):
+    """A thing of Halo's by the name a person sees there (or by its id), resolved by the writer.
+
+    When Halo has none of that name, `fallback` is tried if it is given. When Halo has neither, `leave` drops the field
+    with a warning, `ignore` without a word, `reject` rejects the command. `setting` is the tenant-file key to name in
+    the message. `chosen` says that the tenant file itself gives this name: a record of that name that Halo doesn't
+    offer for the purpose is refused rather than replaced, and a fallback is told.
+    """
+
+    lookup: Lookup
+    """Which list of Halo the name is in."""
+    name: str | int
+    """The name, or the Halo id."""
+    missing: Literal["leave", "ignore", "reject"] = "reject"
+    """What becomes of it when Halo has neither the name nor the fallback."""
+    fallback: str | int | None = None
+    """The name (or id) that is tried then."""
+    setting: str | None = None
+    """The key of the tenant file that says it."""
+    chosen: bool = False
+    """Whether the tenant file itself gives this name."""
+
+
+class Match(OwnData, frozen=True, kw_only=True):
+    """One way to find the record that already is this target, in the order of the tenant's rules.
+
+    `parent_main` adopts the parent's main record (a client's main site or contact).
+    """
+
+    by: MatchBy
+    """What is compared."""
+    value: str | int | None = None
+    """With what; none where the record itself says it."""
+
+
+class Notice(OwnData, frozen=True, kw_only=True):
+    """Something a person should know that stops nothing; shown with the outcome."""
+
+    code: Id
+    """A stable code."""
+    message: str
+    """What a person should know."""
+
+
+class Basis(OwnData, frozen=True, kw_only=True):
+    """Why a command exists: what to replay, and by which rules it was made.
+
+    `origin` is the topic of the source event; a redrive finds the event there by `event_id` and `subject`.
+    """
+
+    event_id: str
+    """The id of the source event."""
+    event_type: str
+    """Its type."""
+    origin: str
+    """Its topic."""
+    subject: str
+    """The id of the entity at its source."""
+    rule_sequence: int
+    """The tenant's rule revision."""
+    rule_hash: str
+    """The hash of that revision."""
+    record_versions: dict[str, int] = {}
+    """How many changes of each part of the record had been folded."""
+    cause: str = ""
+    """The id of the redrive that asked for it; empty for none."""
+
+
+class Command(OwnData, frozen=True, kw_only=True):
+    """What each command carries beside its kind's fields.
+
+    `seq` orders the commands of one target: the record's group versions, highest first, then the rule sequence;
+    it is empty for an `ensure`, which creates or adopts and never updates. `state_hash` covers the kind's fields
+    alone.
+    """
+
+    kind: ClassVar[Kind]
+    groups: ClassVar[dict[str, tuple[str, ...]]]
+
+    target: Target
+    """The record that it is about."""
+    basis: Basis
+    """Why it exists."""
+    state_hash: str = ""
+    """The hash of the desired state."""
+    seq: tuple[int, ...] = ()
+    """Its place among the target's commands; a higher one is newer."""
+    ensure: bool = False
+    """Create or adopt the record, and never update it."""
+    match: tuple[Match, ...] = ()
+    """How a record that Halo already has is found, in this order."""
+    notices: tuple[Notice, ...] = ()
+    """What a person should know."""
+
+    @classmethod
+    @functools.cache
+    def state_fields(cls) -> tuple[str, ...]:
+        """The names of the kind's own fields, in the order of its groups."""
+        return tuple(name for names in cls.groups.values() for name in names)
