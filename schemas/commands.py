@@ -14,6 +14,7 @@ from typing import ClassVar, Generic, Literal, TypeVar
 from msgspec import UNSET, UnsetType
 
 from schemas.base import HaloId, Id, Name, OwnData, Text
+from schemas.files import FileName, FileSize, FileUrl, MediaType, Sha256
 from schemas.targets import Kind, Target
 
 T = TypeVar("T")
@@ -321,6 +322,27 @@ class UpsertQuote(Command, frozen=True, kw_only=True):
     carriage: Field[Decimal] | UnsetType = UNSET
 
 
+class FileSource(OwnData, frozen=True, kw_only=True):
+    """Where the writer fetches a file, and what it must be."""
+
+    url: FileUrl
+    sha256: Sha256
+    size: FileSize
+    media_type: MediaType
+
+
+class AttachFile(Command, frozen=True, kw_only=True):
+    """Attach a file to an opportunity, once for each content: the target's scope is the owner's kind and the hash."""
+
+    kind = "attachment"
+    groups = {"head": ("opportunity", "name", "origin", "file")}
+
+    opportunity: Field[Target] | UnsetType = UNSET
+    name: Field[FileName] | UnsetType = UNSET
+    origin: Field[Text] | UnsetType = UNSET
+    file: Field[FileSource] | UnsetType = UNSET
+
+
 COMMANDS: dict[str, type[Command]] = {
     "upsert_client.v1": UpsertClient,
     "upsert_site.v1": UpsertSite,
@@ -328,6 +350,7 @@ COMMANDS: dict[str, type[Command]] = {
     "upsert_item.v1": UpsertItem,
     "upsert_opportunity.v1": UpsertOpportunity,
     "upsert_quote.v1": UpsertQuote,
+    "attach_file.v1": AttachFile,
 }
 
 TYPE_OF_KIND: dict[Kind, str] = {command.kind: name for name, command in COMMANDS.items()}
@@ -336,9 +359,11 @@ __all__ = [
     "COMMANDS",
     "TYPE_OF_KIND",
     "AccountCodes",
+    "AttachFile",
     "Basis",
     "Command",
     "Field",
+    "FileSource",
     "HaloId",
     "ItemAccounts",
     "Lookup",

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from schemas.base import MAX_LINES, CurrencyCode, HaloId, Id, LongText, Name, SourceData, Text
+from schemas.files import MAX_FILES, FileRef
 
 _BUNDLE_PROBLEM = "is not the id of a line of this quote that is in no bundle itself"
 
@@ -161,6 +162,8 @@ class Quote(SourceData, frozen=True, kw_only=True):
     taxes: Annotated[tuple[Tax, ...], Meta(max_length=50)] = ()
     shipping: Decimal | None = None
     note: LongText | None = None
+    pdf: FileRef | None = None
+    files: Annotated[tuple[FileRef, ...], Meta(max_length=MAX_FILES)] = ()
     custom: dict[str, Text] = {}
 
     def __post_init__(self) -> None:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr, StrictBool, StrictInt, StrictStr, model_validator
 
+from hub.tenants.file_hosts import FileHost
 from hub.tenants.items import Items
 from hub.tenants.names import by_folded_name, folded
 from hub.tenants.opportunities import Opportunities
@@ -90,6 +91,7 @@ _SECTIONS = {
     "item": "items",
     "opportunity": "opportunities",
     "quote": "quotes",
+    "attachment": "quotes",
 }
 
 
@@ -135,6 +137,8 @@ class Quotes(Section):
     revisions: Literal["overwrite"] = "overwrite"
     statuses: Table = {}
     taxes: Taxes = Taxes()
+    pdf: StrictBool = True
+    file_hosts: Annotated[tuple[FileHost, ...], Field(max_length=100)] = ()
     on_rejected_predecessor: OnRejected = "supersede"
 
     @cached_property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hub.tenants.model import Opportunities
+from hub.tenants.opportunities import Opportunities
 from schemas.commands import Field, Match, Named, UpsertOpportunity, Write
 from schemas.targets import Target
 from services.mapper.agents import owner_of
