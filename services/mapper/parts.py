@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 
 from schemas.files import FileAdded, FileRef
+from schemas.products import SourceProduct
 from schemas.quotes import (
     Contact,
     Customer,
@@ -57,15 +58,16 @@ class QuoteLines(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     shipping: Decimal | None = None
 
 
-SourceDocument = Quote | QuoteStatus | FileAdded
+SourceDocument = Quote | QuoteStatus | FileAdded | SourceProduct
 """The data of any source event."""
-Part = QuoteHead | QuoteLines | QuoteStatus | FileAdded
+Part = QuoteHead | QuoteLines | QuoteStatus | FileAdded | SourceProduct
 
 _HEAD = QuoteHead.__struct_fields__
 _LINES = QuoteLines.__struct_fields__
 HEAD_DECODER = msgspec.json.Decoder(QuoteHead)
 LINES_DECODER = msgspec.json.Decoder(QuoteLines)
 STATUS_DECODER = msgspec.json.Decoder(QuoteStatus)
+PRODUCT_DECODER = msgspec.json.Decoder(SourceProduct)
 
 
 def split(data: SourceDocument) -> dict[GroupName, Part]:
