@@ -22,6 +22,7 @@ NAME_FIELD: dict[Kind, str] = {
     "opportunity": "summary",
     "quote": "title",
 }
+"""Kinds that are not here never share a request: a file is large enough alone."""
 GOOD, BAD = "good", "bad"
 """The parts of the check's own key that mark the two records which arrays may make."""
 

@@ -20,10 +20,12 @@ from hub.tenants.model import RuleSet
 from schemas.control import ArrayProof, LookupBy, Proof
 from schemas.targets import Kind, Target, our_key
 from services.halo_writer.kinds import SPECS
-from services.halo_writer.kinds.base import marks
+from services.halo_writer.kinds.base import carries, marks
 
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 4.0
+_FILE_NAME = "hub check.txt"
+_FILE = "data:text/plain;base64,aHViIGNoZWNrCg=="
 Row = dict[str, Any]
 
 
@@ -68,7 +70,7 @@ class Prover:
                 if not await self._create(kind):
                     break
                 await self._look_for(kind)
-                if self._rules.halo.most_together > 1:
+                if self._rules.halo.most_together > 1 and kind in NAME_FIELD:
                     await self._try_arrays(kind)
         finally:
             # Shielded: an interrupted check must not leave its records in somebody's Halo.
@@ -82,7 +84,7 @@ class Prover:
         if self._rules.opportunities is not None:
             kinds.append("opportunity")
         if self._rules.quotes is not None:
-            kinds.append("quote")
+            kinds += ["quote", "attachment"]
         return kinds
 
     async def _create(self, kind: Kind) -> bool:
@@ -128,6 +130,8 @@ class Prover:
                 return {**place, "summary": self._name, "tickettype_id": ticket_type}
             case "quote":
                 return {**place, "ticket_id": self._ids["opportunity"], "title": self._name}
+            case "attachment":
+                return {"ticket_id": self._ids["opportunity"], "filename": _FILE_NAME, "data_base64": _FILE}
 
     def _id_of(self, lookup: Any, name: str | int | None) -> int | None:
         row = None if name is None else find(self._findings.lists.get(lookup, ()), name)
@@ -138,9 +142,9 @@ class Prover:
         return None if row is None else row.id
 
     async def _look_for(self, kind: Kind) -> None:
-        ways: list[tuple[LookupBy, Callable[[], Awaitable[bool]]]] = [
-            ("external_link", lambda: self._linked(kind))
-        ]
+        ways: list[tuple[LookupBy, Callable[[], Awaitable[bool]]]] = []
+        if SPECS[kind].resource.link_table is not None:
+            ways.append(("external_link", lambda: self._linked(kind)))
         if SPECS[kind].key_field is not None:
             ways.append(("field", lambda: self._in_field(kind)))
         since = self._clock()
@@ -205,15 +209,15 @@ class Prover:
 
     async def _in_field(self, kind: Kind) -> bool:
         spec, key = SPECS[kind], our_key(self._target(kind))
-        assert spec.key_field is not None
         scopes: dict[Kind, Row] = {
             "user": {"client_id": self._ids["client"]},
             "item": {"search": self._name, "includeinactive": True},
             "opportunity": {"client_id": self._ids["client"]},
             "quote": {"ticket_id": self._ids.get("opportunity")},
+            "attachment": {"ticket_id": self._ids.get("opportunity")},
         }
         rows = await self._rows(spec.resource, **scopes[kind])
-        return any(row.get(spec.key_field) == key and as_id(row.get("id")) == self._ids[kind] for row in rows)
+        return any(carries(spec, row, key) and as_id(row.get("id")) == self._ids[kind] for row in rows)
 
     async def _rows(self, resource: Any, **filters: Any) -> list[Row]:
         try:

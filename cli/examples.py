@@ -25,7 +25,7 @@ def example(event_type: str) -> dict[str, Any]:
 
 
 def new_event(event_type: str, *, tenant: str, source: str, now: dt.datetime) -> dict[str, Any]:
-    """A correct event to begin from, made now, that names no record of any particular Halo. Raises BadInput."""
+    """A correct event to begin from, made now, that names no record of any one Halo and no file. Raises BadInput."""
     if known(event_type) not in SOURCE_TYPES:
         raise BadInput(
             f"{event_type} is not a producer's to send; these are: {', '.join(sorted(SOURCE_TYPES))}"
@@ -40,14 +40,17 @@ def new_event(event_type: str, *, tenant: str, source: str, now: dt.datetime) ->
         "tenant": tenant,
         "revision": 1,
         "datacontenttype": "application/json",
-        "data": _without_halo_ids(example(event_type)["data"]),
+        "data": _of_any_halo(example(event_type)["data"]),
     }
 
 
-def _without_halo_ids(value: Any) -> Any:
-    """Ids of records that were picked in one Halo mean nothing, or something else, in another."""
+_MADE_UP = frozenset({"halo_id", "pdf", "files"})
+
+
+def _of_any_halo(value: Any) -> Any:
+    """Without ids of records of one Halo, which mean something else in another, and files that lie nowhere."""
     if isinstance(value, dict):
-        return {name: _without_halo_ids(inner) for name, inner in value.items() if name != "halo_id"}
+        return {name: _of_any_halo(inner) for name, inner in value.items() if name not in _MADE_UP}
     if isinstance(value, list):
-        return [_without_halo_ids(inner) for inner in value]
+        return [_of_any_halo(inner) for inner in value]
     return value

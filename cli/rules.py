@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 import typer
@@ -17,20 +17,25 @@ from cli.saved_catalogue import check_commands
 from cli.tenant_rules import rules_of_file
 from hub.store.records import Record
 from hub.tenants.model import RuleSet
-from schemas.commands import TYPE_OF_KIND, Command, Field, Named
+from schemas.commands import TYPE_OF_KIND, Basis, Command, Field, Named
 from schemas.control import Check
-from schemas.envelope import Fault
+from schemas.envelope import Fault, kind_of
 from schemas.registry import TYPES, decode
 from schemas.targets import Target
 from services.ingest.problems import EventFault
 from services.ingest.validate import Accepted
 from services.mapper.emit import basis_of
+from services.mapper.entities import ENTITIES
 from services.mapper.quote import Waiting, map_quote
-from services.mapper.record import fold, versions_of
+from services.mapper.record import Folded, fold, versions_of
 from services.mapper.scope import MappingRejected
 
 app = typer.Typer(help="A tenant's rules.", no_args_is_help=True)
 _PREVIEW = "services.halo_writer.preview"
+_SWITCHED_OFF = {
+    "quote": "quotes are switched off: the file has no `quotes`",
+    "product": "products are switched off: the file has no `items.push: true`",
+}
 
 
 @app.callback()
@@ -95,7 +100,7 @@ def _show_names(names: Sequence[Check]) -> None:
 
 def try_events(rules: RuleSet, events: Sequence[Accepted]) -> list[Tried]:
     """Folds and maps events one after another, as the mapper does. Raises BadInput for another tenant's event."""
-    records: dict[tuple[str, str], Record] = {}
+    records: dict[tuple[str, str, str], Record] = {}
     tried = []
     for event in events:
         envelope = event.envelope
@@ -103,25 +108,36 @@ def try_events(rules: RuleSet, events: Sequence[Accepted]) -> list[Tried]:
             raise BadInput(
                 f"event {envelope.id} is for tenant {envelope.tenant!r}, the file for {rules.tenant!r}"
             )
-        entity = (envelope.source, envelope.subject)
+        kind = kind_of(envelope.type)
+        entity = (envelope.source, kind, envelope.subject)
         folded = fold(records.get(entity), envelope, decode(envelope.type, event.data))
         records[entity] = folded.record
         effective = rules.for_source(envelope.producer)
-        if effective.quotes is None:
-            tried.append(Tried(envelope.id, "quotes are switched off: the file has no `quotes`"))
-            continue
         topic = TYPES[envelope.type].topic
         basis = basis_of(envelope, topic, versions_of(folded.record), 0, "")
         try:
-            made = map_quote(folded.record, effective, basis, folded.touched)
+            made = _mapped(folded, effective, basis)
         except MappingRejected as error:
             tried.append(Tried(envelope.id, "can't be mapped", faults=error.faults))
             continue
-        if isinstance(made, Waiting):
+        if made == "switched_off":
+            tried.append(Tried(envelope.id, _SWITCHED_OFF.get(kind, f"the file switches no {kind} on")))
+        elif isinstance(made, Waiting):
             tried.append(Tried(envelope.id, "waits: the quote itself has not been published yet"))
         else:
             tried.append(Tried(envelope.id, folded.status, made))
     return tried
+
+
+def _mapped(
+    folded: Folded, rules: RuleSet, basis: Basis
+) -> tuple[Command, ...] | Waiting | Literal["switched_off"]:
+    kind = folded.record.kind
+    if kind != "quote":
+        return ENTITIES[kind](folded.record, rules, basis)
+    if rules.quotes is None:
+        return "switched_off"
+    return map_quote(folded.record, rules, basis, folded.touched)
 
 
 def _document(tried: Tried) -> dict[str, Any]:

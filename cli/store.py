@@ -18,7 +18,7 @@ from hub.settings import Settings
 from hub.store import restore
 from hub.store.engine import Store
 from hub.store.positions import Positions
-from schemas.topics import COMMANDS, CONTROL, HALO, QUOTES, TARGETS, TOPICS
+from schemas.topics import COMMANDS, CONTROL, HALO, TARGETS, TOPICS
 
 app = typer.Typer(help="The hub's store.", no_args_is_help=True)
 
@@ -143,8 +143,9 @@ def _groups() -> Mapping[str, tuple[str, ...]]:
     """Every group of the hub, and what it reads."""
     from services.halo_writer.app import FEEDS_GROUP, GROUP
     from services.mapper.app import GROUP as MAPPER_GROUP
+    from services.mapper.app import SOURCES
 
-    return {MAPPER_GROUP: (QUOTES,), GROUP: (COMMANDS,), FEEDS_GROUP: (HALO, CONTROL)}
+    return {MAPPER_GROUP: SOURCES, GROUP: (COMMANDS,), FEEDS_GROUP: (HALO, CONTROL)}
 
 
 def _member_of(settings: Settings, group: str) -> BusSettings:

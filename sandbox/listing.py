@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from sandbox import rules, views
+from sandbox import attachments, rules, views
 from sandbox.errors import RefusalError, binding_error, text_error
 from sandbox.instance import Instance
 from sandbox.resources import Resource
@@ -20,6 +20,8 @@ EXACT = 2
 
 def answer(instance: Instance, resource: Resource, query: Query) -> Any:
     """The JSON value of `GET /<resource>?query`; raises RefusalError for an unreadable filter value."""
+    if resource.name == "Attachment":
+        attachments.check_owner(query)
     rows = [row.values for row in matching(instance, resource, query)]
     order(rows, query)
     count = len(rows)

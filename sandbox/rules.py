@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from sandbox import lookups, quotation
+from sandbox import attachments, lookups, quotation
 from sandbox.errors import broken_reference, missing_column, rule_error
 from sandbox.instance import Instance
 from sandbox.schema import stamp
@@ -240,6 +240,7 @@ RULES: Mapping[str, Rule] = {
     "Quotation": quote,
     "Supplier": supplier,
     "Address": address,
+    "Attachment": attachments.saved,
     "ExternalLink": external_link,
 }
 

@@ -21,6 +21,7 @@ FIRST_IDS: Mapping[str, int] = {
     "Supplier": 501,
     "AssetGroup": 601,
     "Address": 701,
+    "Attachment": 801,
     "Faults": 1001,
     "Quotation": 2001,
     "QuotationDetail": 5001,

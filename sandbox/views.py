@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 
+from sandbox.attachments import CONTENT
 from sandbox.instance import Instance
 from sandbox.lookups import QUOTE_STATUS, codes
 from sandbox.resources import LINE_LINK_TABLE, Resource
@@ -116,6 +117,10 @@ def finish_quote(instance: Instance, view: dict[str, Any]) -> None:
         ]
 
 
+def finish_attachment(_: Instance, view: dict[str, Any]) -> None:
+    view.pop(CONTENT, None)
+
+
 def finish_lookup(_: Instance, view: dict[str, Any]) -> None:
     view["id"] = view.pop("id_in_lookup")
 
@@ -125,6 +130,7 @@ FINISH: Mapping[str, Callable[[Instance, dict[str, Any]], None]] = {
     "Faults": finish_ticket,
     "Quotation": finish_quote,
     "Lookup": finish_lookup,
+    "Attachment": finish_attachment,
 }
 
 

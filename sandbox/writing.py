@@ -6,12 +6,13 @@ from typing import Any
 
 import msgspec
 
-from sandbox import listing, rights, rules, views
+from sandbox import attachments, listing, rights, rules, views
 from sandbox.errors import Answer, RefusalError, binding_error, empty, json_answer, rule_error
 from sandbox.instance import Instance
 from sandbox.lookups import row_id
 from sandbox.resources import BY_PATH, LINE_LINK_TABLE, Resource
 from sandbox.schema import Faults
+from sandbox.state import Values
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,8 @@ def answer(instance: Instance, call: Call) -> Answer:
         match call.method, found.record:
             case "GET", None:
                 return json_answer(200, listing.answer(instance, found.resource, call.query))
+            case "GET", str() as record if found.resource.name == "Attachment":
+                return attachments.download(stored(instance, found.resource, numeric(record)))
             case "GET", record:
                 return json_answer(200, get(instance, found.resource, str(record), call.query))
             case "POST", None:
@@ -73,11 +76,17 @@ def get(instance: Instance, resource: Resource, record: str, query: Mapping[str,
     number = instance.config.agent_id if me else numeric(record)
     if resource.name == "Lookup":
         number = row_id(numeric(query.get("lookupid", "0"), "lookupid"), number)
+    values = stored(instance, resource, number)
+    return views.one(instance, resource, values, details=views.is_true(query, "includedetails"))
+
+
+def stored(instance: Instance, resource: Resource, number: int) -> Values:
+    """The row that a GET by id is about. Raises RefusalError."""
     rights.check(instance.config.denied, resource.name, "GET", number)
     values = instance.store.values(resource.table, number)
     if values is None:
         raise empty(404)
-    return views.one(instance, resource, values, details=views.is_true(query, "includedetails"))
+    return values
 
 
 def post(instance: Instance, resource: Resource, call: Call) -> Answer:

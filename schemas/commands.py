@@ -9,6 +9,7 @@ from __future__ import annotations
 from schemas.base import HaloId
 from schemas.command_parts import Basis, Command, Field, Lookup, Match, MatchBy, Named, Notice, Write
 from schemas.customer_commands import MainContact, SiteAddress, UpsertClient, UpsertSite, UpsertUser
+from schemas.file_commands import AttachFile, FileSource
 from schemas.sales_commands import (
     AccountCodes,
     ItemAccounts,
@@ -27,6 +28,7 @@ COMMANDS: dict[str, type[Command]] = {
     "upsert_item.v1": UpsertItem,
     "upsert_opportunity.v1": UpsertOpportunity,
     "upsert_quote.v1": UpsertQuote,
+    "attach_file.v1": AttachFile,
 }
 
 TYPE_OF_KIND: dict[Kind, str] = {command.kind: name for name, command in COMMANDS.items()}
@@ -35,9 +37,11 @@ __all__ = [
     "COMMANDS",
     "TYPE_OF_KIND",
     "AccountCodes",
+    "AttachFile",
     "Basis",
     "Command",
     "Field",
+    "FileSource",
     "HaloId",
     "ItemAccounts",
     "Lookup",

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from schemas.base import MAX_LINES, CurrencyCode, HaloId, Id, LongText, Name, SourceData, Text
+from schemas.files import MAX_FILES, FileRef
 
 _BUNDLE_PROBLEM = "is not the id of a line of this quote that is in no bundle itself"
 
@@ -239,6 +240,10 @@ class Quote(SourceData, frozen=True, kw_only=True):
     """The charge for delivery, without tax."""
     note: LongText | None = None
     """A text for the customer."""
+    pdf: FileRef | None = None
+    """The quote as a document, by reference."""
+    files: Annotated[tuple[FileRef, ...], Meta(max_length=MAX_FILES)] = ()
+    """Other files that go with it, by reference."""
     custom: dict[str, Text] = {}
     """Fields of the producer's own, by name."""
 

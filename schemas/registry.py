@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from schemas import commands, control, halo_events, outcomes, products, quotes, targets, topics
+from schemas import commands, control, files, halo_events, outcomes, products, quotes, targets, topics
 
 
 class MessageType(msgspec.Struct, frozen=True):
@@ -30,6 +30,7 @@ def _types() -> tuple[MessageType, ...]:
         MessageType(
             "product.upserted.v1", products.SourceProduct, topics.PRODUCTS, "A product was made or changed."
         ),
+        MessageType("file.added.v1", files.FileAdded, topics.QUOTES, "A file was added to an opportunity."),
     )
     halo = (
         MessageType("halo.client.changed.v1", halo_events.HaloClient, topics.HALO, "A Halo client was seen."),

@@ -11,8 +11,8 @@ from typing import Literal
 
 from schemas.base import HaloId, Id, OwnData, TenantName
 
-Kind = Literal["client", "site", "user", "item", "opportunity", "quote"]
-KINDS: tuple[Kind, ...] = ("client", "site", "user", "item", "opportunity", "quote")
+Kind = Literal["client", "site", "user", "item", "opportunity", "quote", "attachment"]
+KINDS: tuple[Kind, ...] = ("client", "site", "user", "item", "opportunity", "quote", "attachment")
 """In the order of dependencies: what others refer to comes first."""
 
 OUR_KEY_LENGTH = 32

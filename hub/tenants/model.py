@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr, StrictBool, StrictInt, StrictStr, model_validator
 
+from hub.tenants.file_hosts import FileHost
 from hub.tenants.items import Items
 from hub.tenants.names import by_folded_name, folded
 from hub.tenants.opportunities import Opportunities
@@ -107,6 +108,7 @@ _SECTIONS = {
     "item": "items",
     "opportunity": "opportunities",
     "quote": "quotes",
+    "attachment": "quotes",
 }
 
 
@@ -176,6 +178,10 @@ class Quotes(Section):
     """Source status to Halo status; one that Halo doesn't have changes nothing."""
     taxes: Taxes = Taxes()
     """Which taxes are written."""
+    pdf: StrictBool = True
+    """Whether a quote's PDF is attached to its opportunity."""
+    file_hosts: Annotated[tuple[FileHost, ...], Field(max_length=100)] = ()
+    """Hosts that files may be fetched from over https; `*.` in front stands for any name below."""
     on_rejected_predecessor: OnRejected = "supersede"
 
     @cached_property

@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import ssl
 import uuid
+from collections.abc import Callable
 from dataclasses import replace
 
 import httpx
@@ -31,6 +33,8 @@ from hub.tenants.follower import RulesFollower
 from hub.witness import check_targets
 from schemas.topics import COMMANDS, CONTROL, HALO, TOPICS
 from services.halo_writer.feeds import Feeds
+from services.halo_writer.fetch import Fetcher, SystemNames
+from services.halo_writer.files import FileRoom
 from services.halo_writer.lane import LaneSettings, Services
 from services.halo_writer.teller import Teller
 from services.halo_writer.tools import Timing
@@ -75,6 +79,7 @@ async def run(settings: Settings, service: Service) -> None:
             keeper=keeper,
             steps=steps,
             settings=LaneSettings(timing=timing(settings), fresh_s=settings.full_read_every_s * 1.5),
+            files=FileRoom(Fetcher(SystemNames(), _public_transport(httpx.create_ssl_context()))),
             told=Teller(service.metrics),
             metrics=service.metrics,
         )
@@ -146,7 +151,14 @@ def timing(settings: Settings) -> Timing:
         denied_most_s=Timing.denied_most_s * max(scale, 0.05),
         catalogue_s=Timing.catalogue_s * max(scale, 0.1),
         dependency_s=Timing.dependency_s * max(scale, 0.05),
+        file_s=Timing.file_s * max(scale, 0.05),
+        file_most_s=Timing.file_most_s * max(scale, 0.05),
     )
+
+
+def _public_transport(tls: ssl.SSLContext) -> Callable[[], httpx.AsyncBaseTransport]:
+    """Connections for files: straight to the host, whatever proxy the environment names."""
+    return lambda: httpx.AsyncHTTPTransport(verify=tls, trust_env=False)
 
 
 async def _after_commit(consumer: Consumer, steps: Steps) -> None:

@@ -24,6 +24,7 @@ from services.halo_writer.ending import Ending
 from services.halo_writer.find import Finder, LookupFailed
 from services.halo_writer.kinds import SPECS
 from services.halo_writer.kinds.base import (
+    NotYet,
     Refused,
     Resolved,
     Row,
@@ -76,6 +77,8 @@ class Execution:
             return self._wait_after(failed.reply)
         except GateClosed as closed:
             return self._closed(closed)
+        except NotYet as missing:
+            return Parked(missing.reason, missing.not_before, missing.waits_for, note=str(missing))
         except Refused as refused:
             return await self._reject(refused.code, str(refused), refused.fix)
 
@@ -177,17 +180,14 @@ class Execution:
         return None
 
     async def _read_back(self, halo_id: int) -> planned.ReadBack:
-        reply = await self._t.client.get(self._spec.resource, halo_id)
-        self._work.noted(reply)
-        if reply.not_found:
+        record = await self._finder.record(self._spec, self._command, self._resolved, halo_id)
+        if record is None:
             return planned.ReadBack(halo_id, exists=False)
-        if not reply.ok:
-            raise LookupFailed(reply)
-        self._record = reply.body
+        self._record = record
         # What Halo has now decides which lines exist: an id that it lost must not be sent again.
-        children = self._spec.children(self._command, reply.body, self._row)
+        children = self._spec.children(self._command, record, self._row)
         self._row = msgspec.structs.replace(self._row, children=children)
-        same = not self._command.ensure and equal(self._whole(halo_id), reply.body)
+        same = not self._command.ensure and equal(self._whole(halo_id), record)
         return planned.ReadBack(halo_id, exists=True, equal=same)
 
     async def _resolve(self, fields: tuple[str, ...]) -> Ended | Parked | None:
@@ -215,7 +215,15 @@ class Execution:
         if waiting is not None:
             return waiting
         element = element_to_create(self._spec, self._command, self._resolved, self._row)
-        return await self._write("create", element)
+        if self._spec.prepare is None:
+            return await self._write("create", element)
+        rules = self._t.rules.for_source(self._command.target.source)
+        hosts = () if rules.quotes is None else rules.quotes.file_hosts
+        element |= self._spec.prepare(self._command, self._t.files.of(self._work, hosts))
+        try:
+            return await self._write("create", element)
+        finally:
+            self._t.files.forget(self._work)
 
     async def _update(self, halo_id: int, groups: tuple[str, ...]) -> Ended | Parked:
         fields = tuple(name for group in groups for name in self._command.groups[group])
@@ -286,7 +294,7 @@ class Execution:
         assert halo_id is not None, "Halo's answer to a create has the record's id"
         if self._spec.parts - record.keys():
             # The answer lacks what the next write needs; the record itself has it.
-            record = record | await self._details(halo_id)
+            record = record | await self._finder.details(self._spec, halo_id)
         self._record = record
         children = self._spec.children(self._command, record, self._row)
         self._row = msgspec.structs.replace(self._row, children=children)
@@ -301,14 +309,6 @@ class Execution:
             what = "a create" if created else "an update"
             await self._alarm((halo_id,), f"{what} was answered after another owner had taken over")
             raise
-
-    async def _details(self, halo_id: int) -> Row:
-        try:
-            reply = await self._t.client.get(self._spec.resource, halo_id)
-        except GateClosed:
-            return {}
-        self._work.noted(reply)
-        return reply.body if reply.ok and isinstance(reply.body, dict) else {}
 
     async def _save(self, after: TargetState) -> None:
         self._row = await save_row(self._t.store, self._t.held, self._row, after)

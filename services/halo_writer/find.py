@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from halo import HaloClient, Reply, Resource, as_id, record_count, rows_of
+from halo import GateClosed, HaloClient, Reply, Resource, as_id, record_count, rows_of
 from halo.resources import CLIENT, EXTERNAL_LINK, ITEM, SITE, USERS
 from hub.store import catalogue, proofs, targets
 from hub.store.engine import Store
@@ -19,7 +19,7 @@ from schemas.commands import Command, Notice, UpsertSite, UpsertUser
 from schemas.commands import Match as MatchRule
 from schemas.control import CatalogueKind
 from schemas.targets import Target, TargetState, our_key
-from services.halo_writer.kinds.base import KindSpec, Refused, Resolved, value_of
+from services.halo_writer.kinds.base import KindSpec, Refused, Resolved, carries, value_of
 from services.halo_writer.names import folded
 from services.halo_writer.plan import ByOurKey, Match, Matched, NoMatch, Reserved, Several
 
@@ -58,6 +58,8 @@ class Finder:
         ways = [proof.by for proof in proven if proof.ok]
         found: set[int] = set()
         for way in ways[:1] or ("external_link", "field"):
+            if way == "external_link" and spec.resource.link_table is None:
+                continue
             if way == "external_link":
                 found |= await self._by_link(spec, target)
             else:
@@ -80,7 +82,32 @@ class Finder:
             return set()
         key = our_key(command.target)
         rows = await self._rows(spec.resource, **filters)
-        return {_id(row) for row in rows if row.get(spec.key_field) == key}
+        return {_id(row) for row in rows if carries(spec, row, key)}
+
+    async def record(
+        self, spec: KindSpec, command: Command, resolved: Resolved, halo_id: int
+    ) -> dict[str, Any] | None:
+        """The record as Halo has it now, or None when it is gone. Raises LookupFailed."""
+        if spec.in_list_only:
+            rows = await self._rows(spec.resource, **(spec.key_scope(command, resolved) or {}))
+            return next((row for row in rows if _id(row) == halo_id), None)
+        reply = await self._client.get(spec.resource, halo_id)
+        self._noted(reply)
+        if reply.not_found:
+            return None
+        if not reply.ok:
+            raise LookupFailed(reply)
+        record: dict[str, Any] = reply.body
+        return record
+
+    async def details(self, spec: KindSpec, halo_id: int) -> dict[str, Any]:
+        """The record whole, as far as it can be had now: what was written is written, with or without it."""
+        try:
+            reply = await self._client.get(spec.resource, halo_id)
+        except GateClosed:
+            return {}
+        self._noted(reply)
+        return reply.body if reply.ok and isinstance(reply.body, dict) else {}
 
     # By the tenant's match order --------------------------------------------------------------------------
 

@@ -28,6 +28,8 @@ from hub.store.targets import Restored
 from hub.telemetry.metrics import Metrics
 from hub.tenants.secrets import SecretUnavailable
 from services.halo_writer.backlog import Backlog
+from services.halo_writer.file_rules import Waits
+from services.halo_writer.files import FileRoom, Files
 from services.halo_writer.gate import TenantGate
 from services.halo_writer.noops import noops
 from services.halo_writer.runner import Runner
@@ -64,6 +66,7 @@ class Services:
     keeper: LeaseKeeper
     steps: Steps
     settings: LaneSettings
+    files: FileRoom
     told: Callable[[Work, Ended | Parked], None]
     """Called with each command that ended or began to wait: the wide log line and the metrics."""
     metrics: Metrics
@@ -160,6 +163,13 @@ class Lane:
             restored = await targets.restored(conn)
         self._standing = Standing(self.tenant, self._s.settings.timing, stored)
         self._known = tenancy
+        timing = self._s.settings.timing
+        files = Files(
+            self._s.files,
+            Waits(timing.file_s, timing.file_most_s, timing.file_deadline_s),
+            now=held.store_now,
+            moved=self._wake.set,
+        )
         runner = Runner(
             self._s.settings.timing,
             self._s.told,
@@ -167,19 +177,21 @@ class Lane:
             self._backlog,
             self._standing,
             held,
-            self._tools(tenancy, gate),
+            self._tools(tenancy, gate, files),
             restored,
             publish=self._publish_outbox,
         )
         intake = asyncio.create_task(self._intake(held, restored), name=f"intake {self.tenant}")
         intake.add_done_callback(lambda _: self._wake.set())
         try:
-            return await self._run(runner, intake, tenancy)
+            return await self._run(runner, intake, files, tenancy)
         finally:
             intake.cancel()
-            await asyncio.gather(intake, return_exceptions=True)
+            await asyncio.gather(intake, files.close(), return_exceptions=True)
 
-    async def _run(self, runner: Runner, intake: asyncio.Task[None], tenancy: Tenancy | None) -> bool:
+    async def _run(
+        self, runner: Runner, intake: asyncio.Task[None], files: Files, tenancy: Tenancy | None
+    ) -> bool:
         """The runner's loop; True when another term is to follow."""
         held, idle_s = runner.held, self._s.settings.idle_s
         idle_at = held.store_now() + idle_s
@@ -194,19 +206,21 @@ class Lane:
 
         while may_go_on():
             self._wake.clear()
+            for fetched in files.here():
+                self._backlog.queue.wake(fetched)
             if await runner.round(may_go_on):
                 idle_at = held.store_now() + idle_s
                 continue
             now = held.store_now()
             next_at = self._backlog.queue.next_at(self._standing, now)
-            if self._backlog.queue.in_memory:
+            if self._backlog.queue.in_memory or files.in_hand:
                 idle_at = now + idle_s
             elif now >= idle_at and next_at > now + idle_s:
                 return False
             await self._wait(self._wake, max(_SHORTEST_WAIT_S, min(next_at, idle_at) - now))
         return not self._stopped.is_set()
 
-    def _tools(self, tenancy: Tenancy | None, gate: TenantGate | None) -> Tools | None:
+    def _tools(self, tenancy: Tenancy | None, gate: TenantGate | None, files: Files) -> Tools | None:
         if tenancy is None or gate is None:
             return None
         try:
@@ -226,6 +240,7 @@ class Lane:
             timing=self._s.settings.timing,
             metrics=self._s.metrics,
             fresh_s=self._s.settings.fresh_s,
+            files=files,
         )
 
     # Intake -----------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from schemas.commands import Command, Named
+from schemas.commands import Command, FileSource, Named
 from schemas.targets import KINDS, Target, TargetState
 from services.halo_writer.kinds import SPECS
 from services.halo_writer.kinds.base import Resolved, Row, element_to_create
@@ -35,6 +35,13 @@ class _Spoken(Resolved, frozen=True):
         return f"<{named.lookup.replace('_', ' ')}: {named.name}{fallback}>"
 
 
+class _SpokenFiles:
+    """Files as a person reads them."""
+
+    def data_uri(self, name: str, file: FileSource) -> str:
+        return f"<the {file.size} bytes of {file.url}>"
+
+
 def preview(commands: Sequence[Command]) -> list[Preview]:
     """The creating request of each command, in the order in which they would run."""
     ordered = sorted(commands, key=lambda command: KINDS.index(command.target.kind))
@@ -44,11 +51,14 @@ def preview(commands: Sequence[Command]) -> list[Preview]:
 def _preview(command: Command) -> Preview:
     spec = SPECS[command.target.kind]
     row = TargetState(target=command.target)
+    element = element_to_create(spec, command, _Spoken(), row)
+    if spec.prepare is not None:
+        element |= spec.prepare(command, _SpokenFiles())
     return Preview(
         method="POST",
         path=spec.resource.path,
         target=command.target.key,
         when="if no record matches" if command.ensure else "create, or update what changed",
         matches=tuple(f"{match.by} {match.value}" if match.value else match.by for match in command.match),
-        element=element_to_create(spec, command, _Spoken(), row),
+        element=element,
     )

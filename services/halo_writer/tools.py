@@ -11,6 +11,7 @@ from hub.steps import Steps
 from hub.store.engine import Store
 from hub.telemetry.metrics import Metrics
 from hub.tenants.model import RuleSet
+from services.halo_writer.files import Files
 from services.halo_writer.gate import TenantGate
 
 Trouble = Literal["limited", "unreachable", "unauthorised", "login_lost", "denied"]
@@ -47,8 +48,9 @@ class Ended:
 class Timing:
     """Seconds. `settle_s`, counted from the intent, is above the sum of `send_within_s` (how long after its intent
     a write may leave), Halo's gateway limit and its search's lag. What has neither ended nor been written to a row
-    `spill_s` after it was taken is; a command that takes longer than `command_s` is given up for a while. The
-    others are waits between tries, which double up to their `most`."""
+    `spill_s` after it was taken is; a command that takes longer than `command_s` is given up for a while; a
+    file that can't be had is for `file_deadline_s`. The others are waits between tries, which double up to their
+    `most`."""
 
     settle_s: float = 180.0
     send_within_s: float = 30.0
@@ -61,6 +63,9 @@ class Timing:
     dependency_s: float = 60.0
     spill_s: float = 2.0
     command_s: float = 600.0
+    file_s: float = 5.0
+    file_most_s: float = 900.0
+    file_deadline_s: float = 21_600.0
 
 
 @dataclass(frozen=True)
@@ -80,3 +85,4 @@ class Tools:
     timing: Timing
     metrics: Metrics
     fresh_s: float
+    files: Files

@@ -37,6 +37,7 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
     superseded: tuple[Superseded, ...] = ()
     requests: tuple[Request, ...] = ()
     position: tuple[int, int] | None = None
+    failing_since: float | None = None
 
 
 @dataclass
@@ -46,7 +47,8 @@ class Work:
     `done` are called once it has settled or waits in the store: only then may offsets advance. `requests` are all
     that were made for it since it was taken up. `position` is its partition and offset on the commands topic (the
     oldest of those that it replaced), `taken_at` when it came, in the store's seconds. The first `counted` requests
-    are in the metrics already. `durable` says that a row of the store has it as it is.
+    are in the metrics already. `durable` says that a row of the store has it as it is,
+    `failing_since` since when a file of it could not be had.
     """
 
     command: Command
@@ -60,6 +62,7 @@ class Work:
     taken_at: float = 0.0
     counted: int = 0
     durable: bool = False
+    failing_since: float | None = None
 
     @property
     def command_id(self) -> str:
@@ -155,6 +158,7 @@ def pending_row(
                 superseded=tuple(work.superseded[-_MOST_SUPERSEDED:]),
                 requests=tuple(work.requests[-_MOST_REQUESTS:]),
                 position=work.position,
+                failing_since=work.failing_since,
             )
         ),
         value=work.value,
@@ -182,5 +186,6 @@ def from_pending(row: Pending) -> Work:
         counted=len(waiting.requests),
         row=row,
         position=waiting.position,
+        failing_since=waiting.failing_since,
         durable=True,
     )

@@ -29,11 +29,13 @@ from hub.store.engine import Store
 from hub.store.positions import Positions
 from hub.tenants.follower import RulesFollower
 from hub.tenants.publisher import SettingsPublisher
-from schemas.topics import QUOTES, TOPICS
+from schemas.topics import PRODUCTS, QUOTES, TOPICS
 from services.mapper.service import Mapper
 from services.mapper.settings_duty import SettingsDuty
 
 GROUP = "hub-mapper"
+SOURCES = (QUOTES, PRODUCTS)
+"""The topics of source events that are mapped."""
 SETTINGS_EVERY_S = 2.0
 _DUTY_MAX_AGE_S = 120.0
 _log = structlog.get_logger(__name__)
@@ -97,7 +99,7 @@ async def run(settings: Settings, service: Service) -> None:
         events = Consumer(
             broker,
             bus,
-            [QUOTES],
+            SOURCES,
             mapper.handle,
             position_store=Positions(store, settings.cluster),
             on_failure=service.failed,

@@ -15,9 +15,11 @@ from hub.bus.producer import record_size
 from hub.bus.records import Outgoing
 from hub.store.records import Record, RecordKey
 from hub.tenants.follower import Rules
-from schemas.commands import TYPE_OF_KIND, Command
+from hub.tenants.model import RuleSet
+from schemas.commands import TYPE_OF_KIND, Basis, Command
 from schemas.envelope import Fault
 from services.mapper.emit import basis_of, command_message
+from services.mapper.entities import ENTITIES
 from services.mapper.intake import Event, Refused, refused
 from services.mapper.quote import Desired, Waiting, commands, desired
 from services.mapper.record import Folded, fold, versions_of
@@ -107,17 +109,16 @@ class Batch:
 
     def _map(self, event: Event, folded: Folded, rules: Rules) -> Result | Refused:
         record, effective = folded.record, rules.rules.for_source(event.key.source)
-        if effective.quotes is None:
-            return "switched_off"
         basis = basis_of(event.envelope, event.record.topic, versions_of(record), rules.sequence, rules.hash)
         try:
-            state = self._cache.get(record, rules.hash, lambda: desired(record, effective))
-            if isinstance(state, Waiting):
-                self.waiting[event.key] = event
-                return "waiting"
-            made = commands(state, record, effective, basis, folded.touched)
+            if event.key.kind == "quote":
+                made = self._quote(event, folded, effective, rules.hash, basis)
+            else:
+                made = ENTITIES[event.key.kind](record, effective, basis)
         except MappingRejected as error:
             return _refuse(event, "mapping.rejected", error.faults)
+        if isinstance(made, str):
+            return made
         messages = [command_message(command, event.envelope) for command in made]
         fault = self._too_large(made, messages)
         if fault is not None:
@@ -125,6 +126,18 @@ class Batch:
         self.outgoing += messages
         self.commands.update(TYPE_OF_KIND[command.kind] for command in made)
         return "mapped" if folded.status == "effective" else _quiet(folded)
+
+    def _quote(
+        self, event: Event, folded: Folded, rules: RuleSet, rule_hash: str, basis: Basis
+    ) -> tuple[Command, ...] | Literal["waiting", "switched_off"]:
+        if rules.quotes is None:
+            return "switched_off"
+        record = folded.record
+        state = self._cache.get(record, rule_hash, lambda: desired(record, rules))
+        if isinstance(state, Waiting):
+            self.waiting[event.key] = event
+            return "waiting"
+        return commands(state, record, rules, basis, folded.touched)
 
     def _too_large(self, made: Sequence[Command], messages: Sequence[Outgoing]) -> Fault | None:
         for command, message in zip(made, messages, strict=True):

@@ -11,7 +11,7 @@ from hub.dead_letters import of_record
 from hub.store.records import RecordKey
 from schemas.envelope import Envelope, EnvelopeInvalid, Fault, ahead_of, from_headers, kind_of
 from schemas.faults import MAX_DEPTH, DataInvalid, decode_source, depth, too_deep
-from schemas.quotes import Quote, QuoteStatus
+from services.mapper.parts import SourceDocument
 from services.mapper.refs import MAX_ID
 
 MAX_FAULTS_SAID = 5
@@ -28,7 +28,7 @@ class Event(msgspec.Struct, frozen=True):
 
     record: Record
     envelope: Envelope
-    data: Quote | QuoteStatus
+    data: SourceDocument
     key: RecordKey
 
 
@@ -99,9 +99,9 @@ def _misplaced(record: Record, envelope: Envelope) -> Fault | None:
     return Fault("key", f"must be {envelope.key.decode()!r} (tenant/kind/subject); it is {found}")
 
 
-def _data(envelope: Envelope, value: bytes) -> Quote | QuoteStatus:
+def _data(envelope: Envelope, value: bytes) -> SourceDocument:
     # Only what has that many brackets can be that deep; counting them is far cheaper than pairing them.
     if value.count(b"{") + value.count(b"[") > MAX_DEPTH and depth(value) > MAX_DEPTH:
         raise too_deep()
-    data: Quote | QuoteStatus = decode_source(envelope.type, value)
+    data: SourceDocument = decode_source(envelope.type, value)
     return data

@@ -12,10 +12,11 @@ import msgspec
 
 from hub.tenants.items import Accounts
 from hub.tenants.names import folded
-from schemas.commands import AccountCodes, Field, ItemAccounts, Match, Named, UpsertItem, Write
+from schemas.commands import AccountCodes, Field, ItemAccounts, Match, Named, UpsertItem
+from schemas.products import SourceProduct
 from schemas.quotes import Line, Product, ProductData
 from schemas.targets import Target
-from services.mapper.part_numbers import number_of
+from services.mapper.part_numbers import number_of, own_number
 from services.mapper.periods import billing_period
 from services.mapper.refs import item_id
 from services.mapper.scope import NO_BASIS, Scope, given, plain, sealed
@@ -53,13 +54,29 @@ def _ensure_item(line: Line, scope: Scope) -> UpsertItem:
     return sealed(msgspec.structs.replace(item, ensure=True))
 
 
-def upsert_item(
-    target: Target, product: ProductData, terms: Terms, scope: Scope, *, placed: Write = "always"
-) -> UpsertItem:
-    """The item that a product is to be; neither sealed nor ordered.
+def pushed_item(product_id: str, product: SourceProduct, scope: Scope) -> UpsertItem:
+    """The item as its producer's catalogue has the product; not ordered.
 
-    `placed` says when its group and what follows from the group are written: a person may move an item in Halo.
+    What the source doesn't say is given to a new item only, and so are its place among Halo's groups and what follows
+    from that: a person may have moved the item, numbered it or made it recur.
     """
+    terms = Terms(product.price, product.cost, product.frequency)
+    item = upsert_item(scope.target("item", product_id), product, terms, scope)
+    late = ["group", "accounts", "stocked"]
+    if not product.frequency:
+        late.append("recurring")
+    if not own_number(product, scope.rules.items.part_number):
+        late.append("part_number")
+    once = {
+        name: msgspec.structs.replace(value, write="on_create")
+        for name in late
+        if isinstance(value := getattr(item, name), Field)
+    }
+    return sealed(msgspec.structs.replace(item, **once))
+
+
+def upsert_item(target: Target, product: ProductData, terms: Terms, scope: Scope) -> UpsertItem:
+    """The item that a product is to be; neither sealed nor ordered."""
     rules = scope.rules.items
     period = billing_period(terms.frequency, scope.rules)
     group = _group(product, scope)
@@ -69,7 +86,7 @@ def upsert_item(
         match=_match(product, scope),
         name=Field(value=_name(product, scope)),
         description=given(product.description),
-        group=Field(value=group, write=placed),
+        group=Field(value=group),
         price=given(None if terms.price is None else plain(terms.price)),
         cost=given(None if terms.cost is None else plain(terms.cost)),
         recurring=Field(value=period is not None),
@@ -77,7 +94,7 @@ def upsert_item(
         part_number=given(number_of(product, rules.part_number, terms.line_id)),
         sku=given(_sku(product, scope)),
         type=given(_type(product, scope)),
-        accounts=given(_accounts(group, scope), placed),
+        accounts=given(_accounts(group, scope)),
         stocked=given(False if folded(product.item_type or "") in _LABOUR else None),
     )
 

@@ -1,4 +1,7 @@
-"""The field groups of a quote: which part of it each event carries. Each group has an order of its own."""
+"""The field groups of a source entity: which part of it each event carries. Each group has an order of its own.
+
+A quote has three; any other entity is one group, its head.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ from typing import Literal
 
 import msgspec
 
+from schemas.files import FileAdded, FileRef
+from schemas.products import SourceProduct
 from schemas.quotes import (
     Contact,
     Customer,
@@ -39,6 +44,8 @@ class QuoteHead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     sales_rep: Person | None = None
     opportunity: OpportunityLink | None = None
     note: str | None = None
+    pdf: FileRef | None = None
+    files: tuple[FileRef, ...] = ()
     custom: dict[str, str] = {}
 
 
@@ -51,19 +58,30 @@ class QuoteLines(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     shipping: Decimal | None = None
 
 
-Part = QuoteHead | QuoteLines | QuoteStatus
+SourceDocument = Quote | QuoteStatus | FileAdded | SourceProduct
+"""The data of any source event."""
+Part = QuoteHead | QuoteLines | QuoteStatus | FileAdded | SourceProduct
 
 _HEAD = QuoteHead.__struct_fields__
 _LINES = QuoteLines.__struct_fields__
 HEAD_DECODER = msgspec.json.Decoder(QuoteHead)
 LINES_DECODER = msgspec.json.Decoder(QuoteLines)
 STATUS_DECODER = msgspec.json.Decoder(QuoteStatus)
+PRODUCT_DECODER = msgspec.json.Decoder(SourceProduct)
 
 
-def split(data: Quote | QuoteStatus) -> dict[GroupName, Part]:
+def split(data: SourceDocument) -> dict[GroupName, Part]:
     """The groups that an event carries. A whole quote has a status group only when it names its status."""
-    if isinstance(data, QuoteStatus):
-        return {"status": data}
+    match data:
+        case QuoteStatus():
+            return {"status": data}
+        case Quote():
+            return _of_quote(data)
+        case _:
+            return {"head": data}
+
+
+def _of_quote(data: Quote) -> dict[GroupName, Part]:
     parts: dict[GroupName, Part] = {
         "head": QuoteHead(**{name: getattr(data, name) for name in _HEAD}),
         "lines": QuoteLines(**{name: getattr(data, name) for name in _LINES}),

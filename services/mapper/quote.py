@@ -21,6 +21,7 @@ from schemas.identity import content_hash, group_hashes, state_hash_of
 from schemas.quotes import QuoteStatus
 from services.mapper.agents import owner_of
 from services.mapper.client import client_target, ensure_client
+from services.mapper.files import quote_files
 from services.mapper.item import ensure_items
 from services.mapper.lines import map_lines
 from services.mapper.opportunity import opportunity_of, opportunity_target
@@ -102,6 +103,7 @@ def commands(
         *(replace(command, basis=basis) for command in embedded),
         replace(opportunity, basis=basis, seq=seq),
         quote,
+        *(replace(command, basis=basis) for command in quote_files(record.id, state.head, scope)),
     )
 
 

@@ -18,8 +18,8 @@ import msgspec
 from hub.store.records import Group, Record
 from schemas.envelope import Envelope, kind_of
 from schemas.identity import content_hash, version_of
-from schemas.quotes import Quote, QuoteStatus
-from services.mapper.parts import GROUPS, GroupName, split
+from schemas.quotes import QuoteStatus
+from services.mapper.parts import GROUPS, GroupName, SourceDocument, split
 
 FoldStatus = Literal["effective", "repeat", "stale", "conflict", "mixed"]
 MISSING_VERSION = -1
@@ -38,7 +38,7 @@ class Folded(msgspec.Struct, frozen=True):
     changed: frozenset[GroupName]
 
 
-def fold(record: Record | None, envelope: Envelope, data: Quote | QuoteStatus) -> Folded:
+def fold(record: Record | None, envelope: Envelope, data: SourceDocument) -> Folded:
     """The record after one more event. Its row's `version` is for whoever saves it."""
     ordering: Literal["revision", "time"] = "time" if envelope.revision is None else "revision"
     if record is None:

@@ -42,6 +42,15 @@ QUOTATION_LINE: Fields = {
     "new_external_link": "link",
 }
 RESOURCES: Mapping[str, Fields] = {
+    "Attachment": {
+        "id": "int",
+        "ticket_id": "int",
+        "filename": "str",
+        "data_base64": "str",
+        "isimage": "bool",
+        "note": "str",
+        "showforusers": "bool",
+    },
     "Client": {
         "id": "int",
         "name": "str",

@@ -13,7 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from halo import wire
-from schemas.commands import AccountCodes, Command, Field, ItemAccounts, MainContact, Named, SiteAddress
+from schemas.commands import (
+    AccountCodes,
+    Command,
+    Field,
+    FileSource,
+    ItemAccounts,
+    MainContact,
+    Named,
+    SiteAddress,
+)
 from schemas.identity import group_hashes
 from schemas.targets import KINDS, Kind, TargetState
 from services.halo_writer.kinds import SPECS
@@ -85,7 +94,15 @@ def everything() -> dict[Kind, Command]:
             tax="2",
             carriage=always(Decimal("12.5")),
         ),
+        "attachment": TOOL.attachment(),
     }
+
+
+class Files:
+    """Every file is there."""
+
+    def data_uri(self, name: str, file: FileSource) -> str:
+        return f"data:{file.media_type};base64,aGVsbG8="
 
 
 def resolved(command: Command) -> Resolved:
@@ -104,7 +121,8 @@ def row_of(command: Command) -> TargetState:
 
 def created(command: Command) -> Row:
     spec = SPECS[command.target.kind]
-    return element_to_create(spec, command, resolved(command), row_of(command))
+    element = element_to_create(spec, command, resolved(command), row_of(command))
+    return element if spec.prepare is None else element | spec.prepare(command, Files())
 
 
 def updated(command: Command, row: TargetState | None = None) -> Row:

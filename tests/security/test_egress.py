@@ -191,7 +191,10 @@ def test_what_a_sign_in_address_carries_beside_the_address_does_not_reach_the_lo
 
 
 def test_no_address_of_an_event_is_more_than_text() -> None:
-    """Every text of a quote that can hold an address leads to text in commands, and to no command of another kind."""
+    """Every text of a quote that can hold an address leads to text in commands, and to no command of another kind.
+
+    Files are meant to be fetched, and checked before they are (test_files.py).
+    """
     odd = quote(
         customer={"name": "Brackenridge", "website": EVIL},
         note=EVIL,
@@ -236,10 +239,16 @@ def test_nothing_but_the_halo_client_makes_requests(package: str) -> None:
     if package in ("schemas", "hub"):
         assert not [one for one in found if one[1].startswith("httpx")]
     if package == "services":
-        # Their clients are handed to `halo`; what else they name is a type.
-        assert {used for _, used in found if used.startswith("httpx.")} <= {
+        # Their clients are handed to `halo`; what else they name is a type. Files are fetched by one module alone.
+        own = {(name, used) for name, used in found if used.startswith("httpx.")}
+        assert {used for name, used in own if name != "fetch.py"} <= {
             "httpx.AsyncClient",
             "httpx.Limits",
+            "httpx.create_ssl_context",
+            "httpx.AsyncHTTPTransport",
+            "httpx.AsyncBaseTransport",
         }
+        assert {name for name, used in own if used == "httpx.AsyncHTTPTransport"} == {"app.py"}
+        assert {name for name, used in own if used == "httpx.Request"} == {"fetch.py"}
     if package == "halo":
         assert {name for name, used in found if used == "httpx.Request"} == {"exchange.py"}

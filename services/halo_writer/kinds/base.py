@@ -10,13 +10,13 @@ import datetime as dt
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from msgspec import UNSET
 
 from halo.resources import Resource
-from schemas.commands import Command, Field, Named, Notice
+from schemas.commands import Command, Field, FileSource, Named, Notice
 from schemas.targets import Kind, Target, TargetState, our_key
 
 Row = dict[str, Any]
@@ -29,6 +29,23 @@ class Refused(Exception):
         self.code = code
         self.fix = fix
         super().__init__(message)
+
+
+class NotYet(Exception):
+    """A part of the command isn't here yet: it waits in its row, for `waits_for` if that is given."""
+
+    def __init__(self, reason: str, not_before: float, waits_for: str | None, note: str) -> None:
+        self.reason = reason
+        self.not_before = not_before
+        self.waits_for = waits_for
+        super().__init__(note)
+
+
+class Elsewhere(Protocol):
+    """What an element takes from elsewhere than the command and its references."""
+
+    def data_uri(self, name: str, file: FileSource) -> str:
+        """A file's bytes, as Halo takes them. Raises NotYet, Refused."""
 
 
 class SoldItem(msgspec.Struct, frozen=True):
@@ -107,6 +124,10 @@ class KindSpec:
     """Halo fields of the record that `children` needs; an answer without them is read back."""
     repeatable: Callable[[Command, TargetState, Collection[str]], bool] = _not_repeatable
     """Whether an update of these groups, sent again, adds nothing: only then may it share a request with others."""
+    prepare: Callable[[Command, Elsewhere], Row] | None = None
+    """The fields of a new record that come from elsewhere; asked for before its intent. Raises NotYet, Refused."""
+    in_list_only: bool = False
+    """A GET by id answers something else than the record, which is in the list that `key_scope` names."""
     nested: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Objects inside the record that Halo takes as a whole, with those of their fields that it would lose."""
 
@@ -146,12 +167,19 @@ def with_unowned(spec: KindSpec, element: Row, record: Mapping[str, Any]) -> Row
 
 
 def marks(spec: KindSpec, target: Target) -> Row:
-    """Our key in the creating request: an external link, and the plain field where the entity has one."""
+    """Our key in the creating request: an external link where it can be found, a plain field where there is one."""
     key = our_key(target)
-    found: Row = {"new_external_link": {"third_party_id": key, "third_party_desc": "halo-hub"}}
+    found: Row = {}
+    if spec.resource.link_table is not None:
+        found["new_external_link"] = {"third_party_id": key, "third_party_desc": "halo-hub"}
     if spec.key_field is not None:
         found[spec.key_field] = key
     return found
+
+
+def carries(spec: KindSpec, record: Mapping[str, Any], key: str) -> bool:
+    """Whether a record has this key in its plain field, alone or as a word of a text."""
+    return spec.key_field is not None and key in str(record.get(spec.key_field) or "").split()
 
 
 def references(value: Any) -> Iterator[Target | Named]:

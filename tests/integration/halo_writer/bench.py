@@ -34,6 +34,9 @@ from schemas.outcomes import DeadLetter, Outcome
 from schemas.registry import decode
 from schemas.targets import KINDS, Kind, TargetState
 from schemas.topics import DEAD_LETTERS, OUTCOMES
+from services.halo_writer.fetch import Fetcher
+from services.halo_writer.file_rules import IpAddress
+from services.halo_writer.files import FileRoom
 from services.halo_writer.lane import Lane, LaneSettings, Services
 from services.halo_writer.tenancy import Tenancy
 from services.halo_writer.tools import Ended, Parked, Timing
@@ -96,6 +99,15 @@ class OpenGate:
         raise AssertionError("the reader is not to be throttled")
 
 
+def no_files() -> FileRoom:
+    """For tests without files: nothing is fetched."""
+
+    async def nowhere(host: str) -> list[IpAddress]:
+        raise AssertionError(f"{host} is not to be looked up")
+
+    return FileRoom(Fetcher(nowhere, httpx.AsyncHTTPTransport))
+
+
 @dataclass
 class Bench:
     """One tenant. Each delivery runs in a new lane on the same store, as after a restart."""
@@ -108,7 +120,9 @@ class Bench:
     budget: str = "{requests: 100000, window: 10s}"
     bulk: str = "auto"
     request_timeout_s: float = REQUEST_TIMEOUT_S
+    quotes: str = "{statuses: {sent: Sent}}"
     more_rules: str = ""
+    files: FileRoom = field(default_factory=no_files)
     publisher: Recorder = field(default_factory=Recorder)
     metrics: Metrics = field(default_factory=Metrics)
     told: list[tuple[Work, Ended | Parked]] = field(default_factory=list)
@@ -131,7 +145,7 @@ halo:
   bulk: {self.bulk}
 items: {{asset_group: Hardware}}
 opportunities: {{ticket_type: Opportunity}}
-quotes: {{statuses: {{sent: Sent}}}}
+quotes: {self.quotes}
 {self.more_rules}
 """
 
@@ -189,6 +203,7 @@ quotes: {{statuses: {{sent: Sent}}}}
             keeper=LeaseKeeper(self.store, owner=owner, ttl_s=30.0),
             steps=steps or Steps({}),
             settings=LaneSettings(timing=self.timing, fresh_s=self.fresh_s),
+            files=self.files,
             told=lambda work, end: self.told.append((work, end)),
             metrics=self.metrics,
         )

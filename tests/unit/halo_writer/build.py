@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -13,9 +14,11 @@ from msgspec.structs import replace
 
 from schemas.commands import (
     TYPE_OF_KIND,
+    AttachFile,
     Basis,
     Command,
     Field,
+    FileSource,
     MainContact,
     Match,
     Named,
@@ -179,6 +182,34 @@ class Tool:
                 name=once(name),
                 email=once(email),
                 **fields,
+            )
+        )
+
+    def attachment(
+        self,
+        content: bytes = b"%PDF-1.7 New office",
+        quote: str = "q-1",
+        *,
+        name: str = "New office.pdf",
+        url: str = "https://files.quoter.example/q-1.pdf",
+        media_type: str = "application/pdf",
+        origin: str | None = "quote PDF",
+        sha256: str | None = None,
+        size: int | None = None,
+    ) -> AttachFile:
+        """A file of a quote's opportunity, by default as it lies at its address."""
+        digest = sha256 or hashlib.sha256(content).hexdigest()
+        owner = self.target("opportunity", quote)
+        source = FileSource(url=url, sha256=digest, size=size or len(content), media_type=media_type)
+        return sealed(
+            AttachFile(
+                target=replace(owner, kind="attachment", scope=f"opportunity:{digest}"),
+                basis=basis(),
+                ensure=True,
+                opportunity=Field(value=owner),
+                name=Field(value=name),
+                origin=always(origin),
+                file=Field(value=source),
             )
         )
 

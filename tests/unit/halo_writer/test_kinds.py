@@ -258,7 +258,7 @@ def test_a_value_without_a_form_in_halo_is_a_fault_of_ours() -> None:
 def test_every_field_of_every_kind_reaches_halo_or_is_read_by_the_writer() -> None:
     for spec in SPECS.values():
         fields = set(SAMPLES[spec.kind].state_fields())
-        assert fields - spec.fills.keys() <= {"totals"}, spec.kind
+        assert fields - spec.fills.keys() <= {"totals", "origin", "file"}, spec.kind
         assert spec.fills.keys() <= fields, spec.kind
 
 
@@ -269,6 +269,7 @@ SAMPLES: dict[Kind, Command] = {
     "item": TOOL.item(),
     "opportunity": TOOL.opportunity(),
     "quote": TOOL.quote(),
+    "attachment": TOOL.attachment(),
 }
 
 

@@ -144,7 +144,8 @@ def quotes(draw: st.DrawFn) -> Any:
         line(
             number,
             product={
-                "name": draw(words),
+                # One without a visible name has no part number either, and is rejected.
+                "name": draw(words.filter(str.strip)),
                 "manufacturer_part_number": maybe(st.sampled_from(["A", "B"])),
                 "category": maybe(words),
             },

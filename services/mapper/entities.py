@@ -1,0 +1,17 @@
+"""What maps each kind of source entity but quotes, whose mapping has parts that are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+from hub.store.records import Record
+from hub.tenants.model import RuleSet
+from schemas.commands import Basis, Command
+from services.mapper.files import map_file
+from services.mapper.product import map_product
+
+MapEntity = Callable[[Record, RuleSet, Basis], tuple[Command, ...] | Literal["switched_off"]]
+"""Pure: (folded record, rules of its producer, basis) to commands. Raises MappingRejected with every fault."""
+
+ENTITIES: Mapping[str, MapEntity] = {"file": map_file, "product": map_product}
