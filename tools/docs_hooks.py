@@ -6,6 +6,7 @@ a source file, becomes its text.
 
 from __future__ import annotations
 
+import functools
 import posixpath
 import re
 from collections.abc import Iterator
@@ -23,10 +24,12 @@ _LINK = re.compile(r"(?<!!)\[(?P<text>[^\]]*)\]\((?P<to>[^)\s#:]+)(?P<anchor>#[^
 _CODE = re.compile(r"(^```.*?^```|`[^`\n]+`)", re.MULTILINE | re.DOTALL)
 
 
+@functools.cache
 def beside() -> dict[str, str]:
     """What the site takes in from outside of docs: path in the repository to path in the site."""
     schemas = sorted((ROOT / _SCHEMAS).glob("*.json"))
-    return {page: page for page in _PAGES} | {f"{_SCHEMAS}/{path.name}": f"contract/schemas/{path.name}" for path in schemas}
+    documents = {f"{_SCHEMAS}/{path.name}": f"contract/schemas/{path.name}" for path in schemas}
+    return {page: page for page in _PAGES} | documents
 
 
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:

@@ -35,7 +35,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.feature("beyond.catalog", part="docs")
 def test_every_page_is_in_the_site_and_the_contract_as_documents_too(site: Path) -> None:
     for page in DOCS.rglob("*.md"):
-        assert (site / page.relative_to(DOCS).with_suffix(".html")).is_file(), page
+        name = page.with_stem("index") if page.stem == "README" else page
+        assert (site / name.relative_to(DOCS).with_suffix(".html")).is_file(), page
     assert {path.name for path in (site / "contract" / "schemas").iterdir()} == {
         "asyncapi.json",
         *(f"{name}.json" for name in TYPES),
