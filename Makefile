@@ -12,7 +12,7 @@ DEV := $(VENV)/.dev
 # Most tests wait for processes of their own; a file's tests stay together, since they share them.
 TOGETHER := --numprocesses 2 --dist loadfile
 
-.PHONY: help demo test lint fmt features bench soak lock
+.PHONY: help demo test lint fmt features bench soak docs lock
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,12 @@ bench: $(DEV) ## Measure the hub beside its baselines
 soak: $(DEV) ## Kill and starve the whole hub at random for MINUTES=5 with SEED= (several: SEED="1 2 3"); REPORT= names the page
 	@tools/bootstrap.sh system $(BIN)/python
 	@$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),5) --seed $(SEED) $(if $(REPORT),--report $(REPORT)) $(ARGS)
+
+docs: $(DEV) ## Write the pages made from code, and build the documentation into build/site
+	@$(BIN)/python -m schemas.documents
+	@$(BIN)/python -m tools.docs
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir build/site
+	@echo "open build/site/index.html"
 
 lock: $(DEV) ## Resolve pyproject.toml into requirements/*.txt again
 	@tools/lock.sh $(BIN)/uv $(ARGS)

@@ -82,12 +82,17 @@ def _check(named: Named, lists: Mapping[Lookup, Sequence[ReferenceRow]]) -> Chec
     if rows is None:
         detail = f"{what}: the saved catalogue has no such list"
         return Check(name=at, verdict=_WITHOUT_LIST[named.missing], detail=detail, fix="save it again")
+    own = _rows(named, named.name, rows)
     fallback = [] if named.fallback is None else _rows(named, named.fallback, rows)
-    found = resolve(named, _rows(named, named.name, rows), fallback, _near(named, rows))
+    found = resolve(named, own, fallback, _near(named, rows))
     if isinstance(found, Unknown):
         return Check(name=at, verdict="failed", detail=found.message, fix=found.fix)
     if found.notice is not None:
         return Check(name=at, verdict="warning", detail=found.notice.message)
+    if not own:
+        return Check(
+            name=at, verdict="ok", detail=f"Halo has no {what}; {named.fallback!r} is Halo's {found.halo_id}"
+        )
     return Check(name=at, verdict="ok", detail=f"{what} is Halo's {found.halo_id}")
 
 

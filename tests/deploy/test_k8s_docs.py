@@ -11,7 +11,7 @@ import yaml
 from tests.deploy.k8s_commands import parsed
 from tests.deploy.k8s_pods import SERVICES, matches, secret_references, workloads
 from tests.deploy.k8s_render import K8S, OVERLAYS, ROOT, Manifest, named, render, text_of
-from tools import kafka_resources
+from tools import kafka_resources, prometheus_rule
 
 pytestmark = pytest.mark.feature("hub.k8s", part="all")
 GUIDES = ("kubernetes.md", "upgrading.md")
@@ -55,6 +55,8 @@ def test_a_command_of_the_guides_is_taken(guide: str, words: list[str]) -> None:
             parsed(rest)
         case ["python", "-m", "tools.kafka_resources"]:
             assert callable(kafka_resources.main)
+        case ["python", "-m", "tools.prometheus_rule"]:
+            assert callable(prometheus_rule.main)
         case ["docker", "build", "-t", image, "."] | ["kind", "load", "docker-image", image]:
             assert image in {container["image"] for one in workloads("dev") for container in one.containers}
         case other:

@@ -26,6 +26,7 @@ from tests.deploy.k8s_pods import (
     workloads,
 )
 from tests.deploy.k8s_render import K8S, OVERLAYS, Manifest, named, of_kind, render
+from tools import prometheus_rule
 
 pytestmark = pytest.mark.feature("hub.k8s", part="all")
 PROD = tuple(overlay for overlay in OVERLAYS if overlay != "dev")
@@ -107,6 +108,15 @@ def test_prometheus_finds_every_service(overlay: str) -> None:
     for endpoint in monitor["spec"]["podMetricsEndpoints"]:
         assert endpoint["path"] in paths
         assert all(one.port(endpoint["port"]) for one in found)
+
+
+def test_the_alerts_are_those_of_a_prometheus_without_the_operator() -> None:
+    assert prometheus_rule.TARGET.read_text() == prometheus_rule.text(), (
+        "run: python -m tools.prometheus_rule"
+    )
+    for overlay in PROD:
+        (rule,) = of_kind(overlay, "PrometheusRule")
+        assert rule["spec"] == yaml.safe_load(prometheus_rule.RULES.read_text())
 
 
 # Probes and the end ---------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from typing import IO, Any
 import httpx
 import pytest
 
+from tests.docs.guides import blocks, execute, put_hub_on_the_path
 from tests.support.hub import eventually
 from tests.support.processes import is_running
 
@@ -182,6 +183,27 @@ def test_what_stays_takes_one_more_quote_once_and_tells_its_story(demo: Demo) ->
     assert "applied" in story
     assert "Q-2042" in demo.run("dead_letters")
     assert len([row for row in demo.quotes() if row["title"].startswith("Q-2060")]) == 1
+
+
+def test_the_quick_start_brings_a_quote_of_ones_own_into_halo(demo: Demo) -> None:
+    directory = Path(demo.told["go_on"]["publish"].rpartition("@")[2]).parent
+    commands = put_hub_on_the_path(directory / "bin")
+    environment = {
+        "PATH": f"{commands}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "DEMO": str(directory),
+    }
+
+    shown = execute("\n".join(blocks("quick-start.md", "bash")), environment, ROOT)
+
+    assert '{"ids":["Q-7001-1"]}' in shown
+    assert "upsert_quote.v1" in shown
+    assert len([row for row in demo.quotes() if row["title"].startswith("My first quote")]) == 1
+    accepted = [row["status"] for row in demo.quotes() if row["title"].startswith("Q-2001 ")]
+    eventually(
+        lambda: [row["status"] for row in demo.quotes() if row["title"] == "My first quote"] == accepted,
+        timeout_s=30,
+    )
 
 
 def test_ctrl_c_ends_every_process_and_leaves_no_files(demo: Demo) -> None:

@@ -19,12 +19,12 @@ from hub.settings import Settings
 from hub.store.engine import Store
 from schemas.envelope import from_headers
 from schemas.topics import CONTROL, QUOTES
+from tests.docs.guides import ROOT, blocks, execute, put_hub_on_the_path
 from tests.integration.cli.test_log_commands import Read
 from tests.sandbox.server import CLIENT_ID, CLIENT_SECRET
 from tests.support.eventually import eventually
 from tests.support.processes import free_port, tail
 
-ROOT = Path(__file__).parents[3]
 TOKEN = "a-producers-token"
 TENANT = """
 tenant: acme
@@ -35,23 +35,16 @@ halo:
   client_secret: env:SANDBOX_SECRET
   budget: {{requests: 3000, window: 300s}}
 items: {{asset_group: Hardware}}
+billing_periods: {{month: Monthly}}
 opportunities: {{ticket_type: Opportunity}}
 quotes: {{statuses: {{sent: Sent}}}}
 """
 
 
-def blocks(guide: str, language: str) -> list[str]:
-    text = (ROOT / "docs" / guide).read_text()
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-
-
 @pytest.fixture
 def desk(broker: str, tmp_path: Path) -> dict[str, str]:
     """A reader's machine: `hub` on the path, and the settings that the guides mention."""
-    (tmp_path / "bin").mkdir()
-    command = tmp_path / "bin" / "hub"
-    command.write_text(f'#!/bin/sh\nexec {sys.executable} -c "from cli.main import main; main()" "$@"\n')
-    command.chmod(0o755)
+    commands = put_hub_on_the_path(tmp_path / "bin")
     (producers,) = (block for block in blocks("producing.md", "yaml") if "producers:" in block)
     token_hash = hashlib.sha256(TOKEN.encode()).hexdigest()
     (tmp_path / "producers.yaml").write_text(re.sub("<.*?>", token_hash, producers))
@@ -59,7 +52,7 @@ def desk(broker: str, tmp_path: Path) -> dict[str, str]:
     asyncio.run(migrated(store_url))
     return {
         **{name: os.environ[name] for name in ("HOME", "LANG") if name in os.environ},
-        "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}",
+        "PATH": f"{commands}:{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
         "HUB_BOOTSTRAP_SERVERS": broker,
         "HUB_STORE_URL": store_url,
@@ -115,21 +108,8 @@ def tenant_file(desk: dict[str, str], tmp_path: Path) -> Iterator[str]:
     assert process.wait(20) == 0
 
 
-def execute(block: str, environment: dict[str, str], directory: Path) -> str:
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", block],
-        env=environment,
-        cwd=directory,
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-    )
-    assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
-
-
 @pytest.mark.feature("beyond.catalog", part="cli")
+@pytest.mark.feature("beyond.catalog", part="docs")
 def test_the_producers_guide_publishes_what_it_says(
     desk: dict[str, str], door: str, tenant_file: str, read: Read, tmp_path: Path
 ) -> None:
@@ -137,10 +117,39 @@ def test_the_producers_guide_publishes_what_it_says(
     shown = [execute(block, environment, tmp_path) for block in blocks("producing.md", "bash")]
     assert len(shown) == 4
     assert "upsert_quote.v1" in shown[-1]
-    ids = [from_headers(r.headers).id for r in read(QUOTES) if r.key == b"acme/quote/Q-1001"]
+    assert (tmp_path / "token.header").stat().st_mode & 0o077 == 0
+    for number, program in enumerate(blocks("producing.md", "python")):
+        (tmp_path / f"{number}.py").write_text(program)
+        execute(f"python {number}.py", environment, tmp_path)
+    found = [from_headers(r.headers) for r in read(QUOTES) if r.key == b"acme/quote/Q-1001"]
     made = json.loads((tmp_path / "event.json").read_text())["id"]
     status = json.loads((tmp_path / "status.json").read_text())["id"]
-    assert ids == [made, made, made, status, "status-1"]
+    assert [one.id for one in found] == [made, made, made, status, "status-1", "Q-1001-3", "Q-1001-4"]
+    assert [one.revision for one in found[-3:]] == [2, 3, 4]
+
+
+@pytest.mark.feature("beyond.gitops", part="cli")
+def test_the_tenants_guides_pipeline_passes_good_files_and_stops_at_a_wrong_name(
+    desk: dict[str, str], tenant_file: str, tmp_path: Path
+) -> None:
+    save, pipeline = blocks("tenants.md", "bash")
+    for directory in ("tenants", "events/acme"):
+        (tmp_path / directory).mkdir(parents=True)
+    file = tmp_path / "tenants" / "acme.yaml"
+    text = Path(tenant_file).read_text()
+    file.write_text(text)
+    execute(save, desk, tmp_path)
+    execute("hub event new quote.published.v1 > events/acme/quote.json", desk, tmp_path)
+    apart = {name: value for name, value in desk.items() if name not in ("SANDBOX_SECRET", "HUB_STORE_URL")}
+    apart["HUB_BOOTSTRAP_SERVERS"] = "127.0.0.1:1"
+    execute(pipeline, apart, tmp_path)
+    assert json.loads((tmp_path / "acme.checked.json").read_text())["ok"] is True
+    file.write_text(text.replace("Hardware", "Hardwear"))
+    execute(f"! ( {pipeline} )", apart, tmp_path)
+    answer = json.loads((tmp_path / "acme.checked.json").read_text())
+    assert [check["fix"] for check in answer["checks"] if check["verdict"] == "failed"] == [
+        "did you mean 'Hardware'?"
+    ]
 
 
 @pytest.mark.feature("beyond.simulate", part="cli")

@@ -224,6 +224,14 @@ def test_a_name_for_which_halo_would_reject_a_command_fails_and_one_that_is_left
     assert "Accepted" in status["detail"]
 
 
+def test_a_fallback_is_told_as_one(pipeline: Pipeline) -> None:
+    pipeline.change("Managed Services", "Clouds")
+    code, answer = pipeline.try_()
+    assert code == 0
+    told = of(answer["events"][0]["names"], "items.asset_group")["detail"]
+    assert told == "Halo has no asset group 'Clouds'; 'Hardware' is Halo's 1"
+
+
 def test_what_would_be_said_of_names_is_shown_to_people_too(
     pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
 ) -> None:
