@@ -31,6 +31,7 @@ Lookup = Literal[
     "region",
     "status",
     "supplier",
+    "team",
     "ticket_type",
 ]
 MatchBy = Literal["halo_id", "our_key", "sku", "email", "name", "parent_main"]
@@ -235,20 +236,49 @@ class UpsertItem(Command, frozen=True, kw_only=True):
     stocked: Field[bool] | UnsetType = UNSET
 
 
+class OpportunityLine(OwnData, frozen=True, kw_only=True):
+    """One product on the Halo opportunity. `price` is the unit price after discount.
+
+    Its item is one of the source's products, `item`, or one that Halo has already, `halo_item`.
+    """
+
+    id: Id
+    name: Name
+    part_number: Text
+    quantity: Decimal
+    price: Decimal
+    cost: Decimal | None = None
+    tax: Decimal | None = None
+    item: Target | None = None
+    halo_item: Named | None = None
+
+    def __post_init__(self) -> None:
+        if (self.item is None) == (self.halo_item is None):
+            raise ValueError("a product on an opportunity is exactly one of `item` and `halo_item`")
+
+
 class UpsertOpportunity(Command, frozen=True, kw_only=True):
-    """Create or update the Halo opportunity that a quote lives under."""
+    """Create or update a Halo opportunity: its head, its status, its value and its products, each for itself."""
 
     kind = "opportunity"
-    groups = {"head": ("client", "site", "user", "title", "ticket_type", "status", "agent", "value")}
+    groups = {
+        "head": ("client", "site", "user", "title", "ticket_type", "team", "agent", "note"),
+        "status": ("status",),
+        "value": ("value",),
+        "lines": ("lines",),
+    }
 
     client: Field[Target] | UnsetType = UNSET
     site: Field[Target] | UnsetType = UNSET
     user: Field[Target] | UnsetType = UNSET
     title: Field[Name] | UnsetType = UNSET
     ticket_type: Field[Named] | UnsetType = UNSET
-    status: Field[Named] | UnsetType = UNSET
+    team: Field[Named] | UnsetType = UNSET
     agent: Field[Named] | UnsetType = UNSET
+    note: Field[str] | UnsetType = UNSET
+    status: Field[Named] | UnsetType = UNSET
     value: Field[Decimal] | UnsetType = UNSET
+    lines: Field[tuple[OpportunityLine, ...]] | UnsetType = UNSET
 
 
 class QuoteLine(OwnData, frozen=True, kw_only=True):
@@ -372,6 +402,7 @@ __all__ = [
     "MatchBy",
     "Named",
     "Notice",
+    "OpportunityLine",
     "QuoteLine",
     "SiteAddress",
     "Totals",
