@@ -1,8 +1,8 @@
 """What Halo demands of a new ticket by its type and its settings, and the products on a ticket.
 
-Not in Halo's documentation, so this sandbox's reading: `items_issued` in an update is the whole new list, as `lines` of a
-quote; a field of a ticket type is mandatory for a new ticket where its `technew` is 2; and with the appointment check
-on, a new ticket that comes with an agent is refused, since nobody is there to answer the question.
+Not in Halo's documentation, so this sandbox's reading: `items_issued` in an update is the whole new list, as `lines`
+of a quote; a field of a ticket type is mandatory for a new ticket where its `technew` is 2; and with the appointment
+check on, a new ticket that comes with an agent is refused, since nobody is there to answer the question.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,7 +38,7 @@ def lacking(field: Element, element: Element) -> bool:
 
 
 def known_by(sent: Element, info: Element) -> bool:
-    return sent.get("id", 0) == info.get("id") or sent.get("name", "") == info.get("name")
+    return bool(sent.get("id", 0) == info.get("id") or sent.get("name", "") == info.get("name"))
 
 
 def label(field: Element) -> str:
