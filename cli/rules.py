@@ -34,6 +34,7 @@ app = typer.Typer(help="A tenant's rules.", no_args_is_help=True)
 _PREVIEW = "services.halo_writer.preview"
 _SWITCHED_OFF = {
     "quote": "quotes are switched off: the file has no `quotes`",
+    "opportunity": "opportunities are switched off: the file has no `opportunities`",
     "product": "products are switched off: the file has no `items.push: true`",
 }
 

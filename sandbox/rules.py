@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from sandbox import attachments, lookups, quotation
+from sandbox import attachments, lookups, quotation, tickets
 from sandbox.errors import broken_reference, missing_column, rule_error
 from sandbox.instance import Instance
 from sandbox.schema import stamp
@@ -130,7 +130,7 @@ def ticket(instance: Instance, before: Values | None, element: Element) -> dict[
     store, now = instance.store, instance.now()
     values = merged(
         before,
-        element,
+        {name: value for name, value in element.items() if name != tickets.PRODUCTS},
         dateoccurred=now,
         tickettype_id=min(store.table("TicketType"), default=0),
         status_id=min(store.table("Status"), default=0),
@@ -140,12 +140,14 @@ def ticket(instance: Instance, before: Values | None, element: Element) -> dict[
     if "tickettype_id" in element and store.values("TicketType", element["tickettype_id"]) is None:
         raise rule_error("The Ticket Type is not valid")
     if before is None:
+        tickets.check_new(instance, element, store.values("TicketType", values["tickettype_id"]) or {})
         place_ticket(instance, values)
     for name, table in (("client_id", "Client"), ("site_id", "Site"), ("user_id", "Users")):
         if values.get(name) and store.values(table, values[name]) is None:
             raise broken_reference(name, "FAULTS")
     values["last_update"] = now
-    return values
+    sent = element.get(tickets.PRODUCTS)
+    return values if sent is None else tickets.with_products(instance, values, sent)
 
 
 def place_ticket(instance: Instance, values: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ Faults = dict[str, list[str]]
 
 NESTED: Mapping[str, str] = {
     "lines": "QuotationDetail",
+    "items_issued": "FaultItem",
     "new_external_link": "ExternalLink",
     "delivery_address": "Address",
     "invoice_address": "Address",

@@ -23,6 +23,7 @@ FIRST_IDS: Mapping[str, int] = {
     "Address": 701,
     "Attachment": 801,
     "Faults": 1001,
+    "FaultItem": 6001,
     "Quotation": 2001,
     "QuotationDetail": 5001,
     "ExternalLink": 9001,

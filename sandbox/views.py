@@ -49,8 +49,15 @@ ADDRESSES = frozenset({"delivery_address", "invoice_address"})
 HIDDEN_IN_LISTS: Mapping[str, frozenset[str]] = {
     "Quotation": frozenset({"lines", "revenue", "total", "tax_total", "profit", "margin"}),
     "Site": ADDRESSES,
+    "Faults": frozenset({"items_issued"}),
+    "TicketType": frozenset({"fields"}),
 }
-HIDDEN_WITHOUT_DETAILS: Mapping[str, frozenset[str]] = {"Quotation": frozenset({"lines"}), "Site": ADDRESSES}
+HIDDEN_WITHOUT_DETAILS: Mapping[str, frozenset[str]] = {
+    "Quotation": frozenset({"lines"}),
+    "Site": ADDRESSES,
+    "Faults": frozenset({"items_issued"}),
+    "TicketType": frozenset({"fields"}),
+}
 NOTHING: frozenset[str] = frozenset()
 OPPORTUNITY_USE = "opportunity"
 

@@ -22,6 +22,7 @@ Lookup = Literal[
     "region",
     "status",
     "supplier",
+    "team",
     "ticket_type",
 ]
 MatchBy = Literal["halo_id", "our_key", "sku", "email", "name", "parent_main"]

@@ -13,6 +13,7 @@ from schemas.file_commands import AttachFile, FileSource
 from schemas.sales_commands import (
     AccountCodes,
     ItemAccounts,
+    OpportunityLine,
     QuoteLine,
     Totals,
     UpsertItem,
@@ -50,6 +51,7 @@ __all__ = [
     "MatchBy",
     "Named",
     "Notice",
+    "OpportunityLine",
     "QuoteLine",
     "SiteAddress",
     "Totals",

@@ -21,6 +21,7 @@ CatalogueKind = Literal[
     "status",
     "supplier",
     "tax",
+    "team",
     "ticket_type",
 ]
 LookupBy = Literal["external_link", "field"]

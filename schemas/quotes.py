@@ -16,6 +16,9 @@ from msgspec import Meta
 from schemas.base import MAX_LINES, CurrencyCode, HaloId, Id, LongText, Name, SourceData, Text
 from schemas.files import MAX_FILES, FileRef
 
+_LINK_PROBLEM = (
+    "`new` asks for another opportunity than the one that `halo_id` or `id` names; give one of them"
+)
 _BUNDLE_PROBLEM = "is not the id of a line of this quote that is in no bundle itself"
 
 
@@ -92,12 +95,28 @@ class Person(SourceData, frozen=True, kw_only=True):
 
 
 class OpportunityLink(SourceData, frozen=True, kw_only=True):
-    """The Halo opportunity that the quote belongs under: an existing one by id, else the quote's own."""
+    """The opportunity that the quote belongs under.
+
+    It is an existing one of Halo's (`halo_id`), one that the producer publishes itself (`id`), or one made for the
+    quote (`new`). A revision that says none of these stays under the one named last; a quote that never named one has
+    its own. `type` and `team` are the producer's words, for an opportunity that is created.
+    """
 
     halo_id: HaloId | None = None
     """An opportunity that Halo already has."""
+    id: Id | None = None
+    """An opportunity that the producer publishes itself, by its id there."""
+    new: bool = False
+    """Whether one is made for this quote."""
     type: Text | None = None
-    """The producer's word for the kind of opportunity."""
+    """The producer's word for the kind of opportunity, for one that is made."""
+    team: Text | None = None
+    """The producer's word for the team, for one that is made."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.new and (self.halo_id is not None or self.id is not None):
+            raise ValueError(_LINK_PROBLEM)
 
 
 class ProductData(SourceData, frozen=True, kw_only=True):
@@ -280,6 +299,13 @@ def unsaid_faults(document: Any) -> Iterator[tuple[str, str]]:
     if not isinstance(document, dict):
         return
     yield from _discount_faults("discount", document.get("discount"))
+    link = document.get("opportunity")
+    if (
+        isinstance(link, dict)
+        and link.get("new") is True
+        and not (link.get("halo_id") is link.get("id") is None)
+    ):
+        yield "opportunity", _LINK_PROBLEM
     lines = document.get("lines")
     seen: set[str] = set()
     for place, line in enumerate(lines if isinstance(lines, list) else ()):

@@ -6,7 +6,18 @@ from typing import Any
 
 import msgspec
 
-from schemas import commands, control, files, halo_events, outcomes, products, quotes, targets, topics
+from schemas import (
+    commands,
+    control,
+    files,
+    halo_events,
+    opportunities,
+    outcomes,
+    products,
+    quotes,
+    targets,
+    topics,
+)
 
 
 class MessageType(msgspec.Struct, frozen=True):
@@ -26,6 +37,12 @@ def _types() -> tuple[MessageType, ...]:
         MessageType("quote.updated.v1", quotes.Quote, topics.QUOTES, "A published quote changed."),
         MessageType(
             "quote.status_changed.v1", quotes.QuoteStatus, topics.QUOTES, "A quote's status changed."
+        ),
+        MessageType(
+            "opportunity.upserted.v1",
+            opportunities.Opportunity,
+            topics.QUOTES,
+            "A producer's own opportunity is new or has changed.",
         ),
         MessageType(
             "product.upserted.v1", products.SourceProduct, topics.PRODUCTS, "A product was made or changed."

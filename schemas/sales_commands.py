@@ -82,11 +82,46 @@ class UpsertItem(Command, frozen=True, kw_only=True):
     """Whether it may be in stock."""
 
 
+class OpportunityLine(OwnData, frozen=True, kw_only=True):
+    """One product on the Halo opportunity. `price` is the unit price after discount.
+
+    Its item is one of the source's products, `item`, or one that Halo has already, `halo_item`.
+    """
+
+    id: Id
+    """The line's id at its source."""
+    name: Name
+    """The name on the line."""
+    part_number: Text
+    """The number on the line."""
+    quantity: Decimal
+    """How many."""
+    price: Decimal
+    """The price of one after discount."""
+    cost: Decimal | None = None
+    """What one costs."""
+    tax: Decimal | None = None
+    """The tax on the whole line."""
+    item: Target | None = None
+    """The product of the source that it sells."""
+    halo_item: Named | None = None
+    """The Halo item that it sells, by name."""
+
+    def __post_init__(self) -> None:
+        if (self.item is None) == (self.halo_item is None):
+            raise ValueError("a product on an opportunity is exactly one of `item` and `halo_item`")
+
+
 class UpsertOpportunity(Command, frozen=True, kw_only=True):
-    """Create or update the Halo opportunity that a quote lives under."""
+    """Create or update a Halo opportunity: its head, its status, its value and its products, each for itself."""
 
     kind = "opportunity"
-    groups = {"head": ("client", "site", "user", "title", "ticket_type", "status", "agent", "value")}
+    groups = {
+        "head": ("client", "site", "user", "title", "ticket_type", "team", "agent", "note"),
+        "status": ("status",),
+        "value": ("value",),
+        "lines": ("lines",),
+    }
 
     client: Field[Target] | UnsetType = UNSET
     """The Halo client it belongs to."""
@@ -98,12 +133,18 @@ class UpsertOpportunity(Command, frozen=True, kw_only=True):
     """The title."""
     ticket_type: Field[Named] | UnsetType = UNSET
     """The Halo ticket type, by name."""
-    status: Field[Named] | UnsetType = UNSET
-    """The Halo status, by name."""
+    team: Field[Named] | UnsetType = UNSET
+    """The Halo team, by name."""
     agent: Field[Named] | UnsetType = UNSET
     """Who owns it, by name."""
+    note: Field[str] | UnsetType = UNSET
+    """A longer text."""
+    status: Field[Named] | UnsetType = UNSET
+    """The Halo status, by name."""
     value: Field[Decimal] | UnsetType = UNSET
     """What it is worth."""
+    lines: Field[tuple[OpportunityLine, ...]] | UnsetType = UNSET
+    """All products, in their order."""
 
 
 class QuoteLine(OwnData, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from schemas.commands import Lookup
 
 if TYPE_CHECKING:
     from hub.tenants.model import RuleSet
+    from hub.tenants.opportunities import Opportunities
 
 T = TypeVar("T")
 
@@ -69,11 +70,18 @@ def _of_one(rules: RuleSet, prefix: str) -> Iterator[HaloName]:
         yield HaloName("currency", name, f"{prefix}currency")
     yield from _of_table("currency", rules.currencies, f"{prefix}currencies")
     if rules.opportunities is not None:
-        yield HaloName("ticket_type", rules.opportunities.ticket_type, f"{prefix}opportunities.ticket_type")
-        if rules.opportunities.status is not None:
-            yield HaloName("status", rules.opportunities.status, f"{prefix}opportunities.status")
+        yield from _of_opportunities(rules.opportunities, f"{prefix}opportunities")
     if rules.quotes is not None:
         yield from _of_table("quote_status", rules.quotes.statuses, f"{prefix}quotes.statuses")
+
+
+def _of_opportunities(rules: Opportunities, at: str) -> Iterator[HaloName]:
+    yield HaloName("ticket_type", rules.ticket_type, f"{at}.ticket_type")
+    yield from _of_table("ticket_type", rules.ticket_types, f"{at}.ticket_types")
+    yield from _of_table("team", rules.teams, f"{at}.teams")
+    if rules.status is not None:
+        yield HaloName("status", rules.status, f"{at}.status")
+    yield from _of_table("status", rules.statuses, f"{at}.statuses")
 
 
 def _of_table(lookup: Lookup, table: Mapping[str, str | int | None], key: str) -> Iterator[HaloName]:

@@ -292,7 +292,7 @@ class Execution:
     async def _applied(self, record: Row, intent: Intent) -> Ended:
         halo_id = as_id(record.get("id")) or self._row.halo_id
         assert halo_id is not None, "Halo's answer to a create has the record's id"
-        if self._spec.parts - record.keys():
+        if self._spec.parts(self._command) - record.keys():
             # The answer lacks what the next write needs; the record itself has it.
             record = record | await self._finder.details(self._spec, halo_id)
         self._record = record

@@ -1,12 +1,12 @@
-"""Which line in Halo is which line of the source quote. Pure.
+"""Which line in Halo is which line of the source document. Pure.
 
 A line is found by our line key where Halo gives it back, else by position and product code among those left. An
-id that is known from the last settled answer wins over both, as long as the line still exists.
+id that is known from the last settled answer wins over the latter, as long as the line still exists.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -21,12 +21,24 @@ class LineMark(msgspec.Struct, frozen=True):
     product_code: str | None
 
 
+def linked_keys(line: Mapping[str, Any]) -> tuple[str, ...]:
+    """The outside ids that are linked to a quote's line, ours among them."""
+    links = [line.get("external_link"), *(line.get("external_links") or ())]
+    return tuple(str(link["third_party_id"]) for link in links if link and link.get("third_party_id"))
+
+
 def match_lines(
-    marks: Sequence[LineMark], actual: Sequence[Mapping[str, Any]], remembered: Mapping[str, int]
+    marks: Sequence[LineMark],
+    actual: Sequence[Mapping[str, Any]],
+    remembered: Mapping[str, int],
+    *,
+    keys_of: Callable[[Mapping[str, Any]], tuple[str, ...]] = linked_keys,
+    code_field: str = "productcode",
 ) -> dict[str, int]:
     """Source line id to Halo line id. Each Halo line is given to at most one source line.
 
-    `actual` is Halo's `lines` array, in its order; lines that match nothing are left out.
+    `actual` is Halo's array of lines, in its order; lines that match nothing are left out. `keys_of` reads the keys
+    that a line carries, `code_field` is where its product code stands.
     """
     free = {int(line["id"]): line for line in actual if line.get("id")}
     found: dict[str, int] = {}
@@ -35,7 +47,7 @@ def match_lines(
         found[mark.id] = halo_id
         del free[halo_id]
 
-    by_key = {key: halo_id for halo_id, line in free.items() for key in _keys(line)}
+    by_key = {key: halo_id for halo_id, line in free.items() for key in keys_of(line)}
     for mark in marks:
         halo_id = by_key.get(mark.key)
         if halo_id in free:
@@ -50,14 +62,9 @@ def match_lines(
             continue
         for halo_id, line in list(free.items()):
             # A line that carries another source line's key is that line, wherever it stands.
-            if _keys(line) or places[halo_id] != mark.position:
+            if keys_of(line) or places[halo_id] != mark.position:
                 continue
-            if (line.get("productcode") or None) == mark.product_code:
+            if (line.get(code_field) or None) == mark.product_code:
                 take(mark, halo_id)
                 break
     return found
-
-
-def _keys(line: Mapping[str, Any]) -> tuple[str, ...]:
-    links = [line.get("external_link"), *(line.get("external_links") or ())]
-    return tuple(str(link["third_party_id"]) for link in links if link and link.get("third_party_id"))

@@ -21,11 +21,15 @@ class CatalogueRow(Protocol):
 
 
 class Found(msgspec.Struct, frozen=True):
-    """The id of a name, or None when the field is to be left alone; with what a person should know."""
+    """The id of a name, or None when the field is to be left alone; with what a person should know.
+
+    `spelling` is the name as Halo writes it.
+    """
 
     halo_id: int | None
     notice: Notice | None = None
     fell_back: bool = False
+    spelling: str | None = None
 
 
 class Unknown(msgspec.Struct, frozen=True):

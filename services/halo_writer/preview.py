@@ -30,6 +30,9 @@ class _Spoken(Resolved, frozen=True):
     def target(self, target: Target) -> Any:
         return f"<{target.kind} {target.id}>"
 
+    def spelling(self, named: Named) -> Any:
+        return self.name(named)
+
     def name(self, named: Named) -> Any:
         fallback = f", else {named.fallback}" if named.fallback is not None else ""
         return f"<{named.lookup.replace('_', ' ')}: {named.name}{fallback}>"

@@ -52,6 +52,7 @@ async def resolve_references(conn: AsyncConnection, command: Command, fields: It
             return NeedsTarget(target.key)
         ids[target] = row.halo_id
     names: dict[Named, int | None] = {}
+    spellings: dict[Named, str] = {}
     fell_back: set[Named] = set()
     notices: list[Notice] = []
     for named in dict.fromkeys(ref for ref in refs if isinstance(ref, Named)):
@@ -59,12 +60,16 @@ async def resolve_references(conn: AsyncConnection, command: Command, fields: It
         if not isinstance(found, Found):
             return found if not isinstance(found, Unknown) else _on_its_line(found, command, named)
         names[named] = found.halo_id
+        if found.spelling is not None:
+            spellings[named] = found.spelling
         if found.fell_back:
             fell_back.add(named)
         if found.notice is not None:
             notices.append(found.notice)
     sold = await _sold(conn, command, ids, names)
-    resolved = Resolved(targets=ids, names=names, sold=sold, fell_back=frozenset(fell_back))
+    resolved = Resolved(
+        targets=ids, names=names, spellings=spellings, sold=sold, fell_back=frozenset(fell_back)
+    )
     return Ready(resolved, tuple(notices))
 
 
@@ -86,7 +91,11 @@ async def _name(conn: AsyncConnection, target: Target, named: Named) -> Found | 
         if fresh is None and named.lookup not in _BUILT_IN:
             return NeedsCatalogue(named.lookup)
         near = await catalogue.near(conn, target.tenant, target.instance, named.lookup, str(named.name))
-    return resolve(named, rows, fallback, near, unusable=bool(all_rows) and not rows)
+    found = resolve(named, rows, fallback, near, unusable=bool(all_rows) and not rows)
+    if not isinstance(found, Found):
+        return found
+    spelling = next((row.name for row in (*rows, *fallback) if row.halo_id == found.halo_id), None)
+    return msgspec.structs.replace(found, spelling=spelling)
 
 
 def _on_its_line(unknown: Unknown, command: Command, named: Named) -> Unknown:

@@ -8,12 +8,12 @@ from hub.tenants.model import Agents
 from hub.tenants.names import folded
 from schemas.commands import Field, Named, Notice
 from schemas.quotes import Person
-from services.mapper.parts import QuoteHead
+from services.mapper.parts import Parties
 
 Owner = tuple[Field[Named] | UnsetType, Notice | None]
 
 
-def owner_of(head: QuoteHead, rules: Agents) -> Owner:
+def owner_of(head: Parties, rules: Agents) -> Owner:
     """The agent of the person that `agents.owner` names, with a notice when the tenant has to map a sales rep.
 
     An agent that Halo doesn't know never stops a quote: it falls back to `agents.default`, or stays unset.

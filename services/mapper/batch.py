@@ -153,13 +153,14 @@ class DesiredCache:
 
     def __init__(self, size: int = 2_000) -> None:
         self._size = size
-        self._entries: dict[RecordKey, tuple[tuple[str, str, str], Desired]] = {}
+        self._entries: dict[RecordKey, tuple[tuple[str, ...], Desired]] = {}
 
     def get(self, record: Record, rule_hash: str, make: Callable[[], Desired | Waiting]) -> Desired | Waiting:
         head, lines = record.groups.get("head"), record.groups.get("lines")
         if head is None or lines is None:
             return make()
-        stamp = (head.hash, lines.hash, rule_hash)
+        link = record.groups.get("link")
+        stamp = (head.hash, lines.hash, rule_hash, "" if link is None else link.hash)
         entry = self._entries.get(record.key)
         if entry is not None and entry[0] == stamp:
             return entry[1]

@@ -6,7 +6,7 @@ from schemas.commands import Field, MainContact, Match, UpsertClient
 from schemas.quotes import Contact, Customer
 from schemas.targets import Target
 from services.mapper.addresses import site_address
-from services.mapper.parts import QuoteHead
+from services.mapper.parts import Parties
 from services.mapper.refs import client_id
 from services.mapper.scope import NO_BASIS, Scope, given, sealed
 
@@ -15,7 +15,7 @@ def client_target(customer: Customer, scope: Scope) -> Target:
     return scope.target("client", client_id(customer))
 
 
-def ensure_client(head: QuoteHead, scope: Scope) -> UpsertClient:
+def ensure_client(head: Parties, scope: Scope) -> UpsertClient:
     customer = head.customer
     return sealed(
         UpsertClient(

@@ -9,9 +9,14 @@ from hub.store.records import Record
 from hub.tenants.model import RuleSet
 from schemas.commands import Basis, Command
 from services.mapper.files import map_file
+from services.mapper.opportunity import map_opportunity
 from services.mapper.product import map_product
 
 MapEntity = Callable[[Record, RuleSet, Basis], tuple[Command, ...] | Literal["switched_off"]]
 """Pure: (folded record, rules of its producer, basis) to commands. Raises MappingRejected with every fault."""
 
-ENTITIES: Mapping[str, MapEntity] = {"file": map_file, "product": map_product}
+ENTITIES: Mapping[str, MapEntity] = {
+    "file": map_file,
+    "opportunity": map_opportunity,
+    "product": map_product,
+}

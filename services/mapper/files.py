@@ -18,7 +18,7 @@ from schemas.commands import AttachFile, Basis, Command, Field, FileSource
 from schemas.files import FileAdded, FileRef
 from schemas.targets import Target
 from services.mapper.opportunity import opportunity_target
-from services.mapper.parts import QuoteHead
+from services.mapper.parts import OWN_OPPORTUNITY, QuoteHead, QuoteLink
 from services.mapper.scope import NO_BASIS, Scope, given, sealed
 
 _FILE_DECODER = msgspec.json.Decoder(FileAdded)
@@ -26,11 +26,11 @@ PDF, QUOTE_FILE = "quote PDF", "quote file"
 """The origins of the files that a quote carries itself."""
 
 
-def quote_files(quote_id: str, head: QuoteHead, scope: Scope) -> Iterator[AttachFile]:
+def quote_files(quote_id: str, head: QuoteHead, link: QuoteLink, scope: Scope) -> Iterator[AttachFile]:
     """The files of a quote, one for each content: its PDF, if the tenant wants it, and all others."""
     assert scope.rules.quotes is not None, "only a tenant with quotes maps one"
     found: dict[str, AttachFile] = {}
-    owner = opportunity_target(quote_id, scope)
+    owner = opportunity_target(quote_id, link, scope)
     if head.pdf is not None and scope.rules.quotes.pdf:
         found[head.pdf.sha256] = attachment(owner, head.pdf, PDF)
     for file in head.files:
@@ -44,7 +44,8 @@ def map_file(record: Record, rules: RuleSet, basis: Basis) -> tuple[Command, ...
         return "switched_off"
     scope = Scope(tenant=record.tenant, source=record.source, rules=rules)
     added = _FILE_DECODER.decode(record.groups["head"].data)
-    owner = opportunity_target(added.owner.id, scope)
+    named = QuoteLink(id=added.owner.id) if added.owner.kind == "opportunity" else OWN_OPPORTUNITY
+    owner = opportunity_target(added.owner.id, named, scope)
     return (replace(attachment(owner, added.file, added.origin), basis=basis),)
 
 

@@ -1,17 +1,15 @@
-"""The field groups of a source entity: which part of it each event carries. Each group has an order of its own.
-
-A quote has three; any other entity is one group, its head.
-"""
+"""The field groups of a source entity: which part of it each event carries. Each group has an order of its own."""
 
 from __future__ import annotations
 
 import datetime as dt
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, Protocol
 
 import msgspec
 
 from schemas.files import FileAdded, FileRef
+from schemas.opportunities import Opportunity
 from schemas.products import SourceProduct
 from schemas.quotes import (
     Contact,
@@ -25,8 +23,21 @@ from schemas.quotes import (
     Tax,
 )
 
-GroupName = Literal["head", "lines", "status"]
-GROUPS: tuple[GroupName, ...] = ("head", "lines", "status")
+GroupName = Literal["head", "lines", "status", "link"]
+GROUPS: tuple[GroupName, ...] = ("head", "lines", "status", "link")
+
+
+class Parties(Protocol):
+    """Whom a document is for, and whose it is at its source."""
+
+    @property
+    def customer(self) -> Customer: ...
+    @property
+    def contact(self) -> Contact | None: ...
+    @property
+    def prepared_by(self) -> Person | None: ...
+    @property
+    def sales_rep(self) -> Person | None: ...
 
 
 class QuoteHead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -58,9 +69,17 @@ class QuoteLines(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     shipping: Decimal | None = None
 
 
-SourceDocument = Quote | QuoteStatus | FileAdded | SourceProduct
+class QuoteLink(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Which opportunity the quote was last said to belong under; neither is one of its own."""
+
+    halo_id: int | None = None
+    id: str | None = None
+
+
+OWN_OPPORTUNITY = QuoteLink()
+SourceDocument = Quote | QuoteStatus | Opportunity | FileAdded | SourceProduct
 """The data of any source event."""
-Part = QuoteHead | QuoteLines | QuoteStatus | FileAdded | SourceProduct
+Part = QuoteHead | QuoteLines | QuoteStatus | QuoteLink | Opportunity | FileAdded | SourceProduct
 
 _HEAD = QuoteHead.__struct_fields__
 _LINES = QuoteLines.__struct_fields__
@@ -68,24 +87,36 @@ HEAD_DECODER = msgspec.json.Decoder(QuoteHead)
 LINES_DECODER = msgspec.json.Decoder(QuoteLines)
 STATUS_DECODER = msgspec.json.Decoder(QuoteStatus)
 PRODUCT_DECODER = msgspec.json.Decoder(SourceProduct)
+LINK_DECODER = msgspec.json.Decoder(QuoteLink)
+OPPORTUNITY_DECODER = msgspec.json.Decoder(Opportunity)
 
 
 def split(data: SourceDocument) -> dict[GroupName, Part]:
-    """The groups that an event carries. A whole quote has a status group only when it names its status."""
+    """The groups that an event carries. A whole document has a status group only when it names its status.
+
+    A quote has a link group only when it says which opportunity it belongs under: it stays there until told otherwise.
+    """
     match data:
         case QuoteStatus():
             return {"status": data}
+        case Opportunity():
+            head: dict[GroupName, Part] = {"head": msgspec.structs.replace(data, status=None)}
+            return head | _status(data.status)
         case Quote():
-            return _of_quote(data)
-        case _:
+            parts: dict[GroupName, Part] = {
+                "head": QuoteHead(**{name: getattr(data, name) for name in _HEAD}),
+                "lines": QuoteLines(**{name: getattr(data, name) for name in _LINES}),
+            }
+            return parts | _status(data.status) | _link(data.opportunity)
+        case FileAdded() | SourceProduct():
             return {"head": data}
 
 
-def _of_quote(data: Quote) -> dict[GroupName, Part]:
-    parts: dict[GroupName, Part] = {
-        "head": QuoteHead(**{name: getattr(data, name) for name in _HEAD}),
-        "lines": QuoteLines(**{name: getattr(data, name) for name in _LINES}),
-    }
-    if data.status:
-        parts["status"] = QuoteStatus(status=data.status)
-    return parts
+def _status(status: str | None) -> dict[GroupName, Part]:
+    return {"status": QuoteStatus(status=status)} if status else {}
+
+
+def _link(said: OpportunityLink | None) -> dict[GroupName, Part]:
+    if said is None or not (said.new or said.id or said.halo_id):
+        return {}
+    return {"link": QuoteLink(halo_id=said.halo_id, id=said.id)}

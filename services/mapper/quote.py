@@ -25,13 +25,17 @@ from services.mapper.files import quote_files
 from services.mapper.item import ensure_items
 from services.mapper.lines import map_lines
 from services.mapper.opportunity import opportunity_of, opportunity_target
+from services.mapper.opportunity_lines import products_of
 from services.mapper.parts import (
     HEAD_DECODER,
     LINES_DECODER,
+    LINK_DECODER,
+    OWN_OPPORTUNITY,
     STATUS_DECODER,
     GroupName,
     QuoteHead,
     QuoteLines,
+    QuoteLink,
 )
 from services.mapper.record import seq_of
 from services.mapper.scope import NO_BASIS, MappingRejected, Scope, given, notices
@@ -51,6 +55,7 @@ class Desired(msgspec.Struct, frozen=True):
 
     head: QuoteHead
     lines: QuoteLines
+    link: QuoteLink
     quote: UpsertQuote
     hashes: dict[str, str]
 
@@ -75,9 +80,10 @@ def desired(record: Record, rules: RuleSet) -> Desired | Waiting:
     scope = _scope(record, rules)
     head = HEAD_DECODER.decode(head_group.data)
     lines = LINES_DECODER.decode(lines_group.data)
-    quote = _quote(record.id, head, lines, scope)
+    link = _link(record)
+    quote = _quote(record.id, head, lines, link, scope)
     _raise_faults(scope)
-    return Desired(head, lines, quote, group_hashes(quote))
+    return Desired(head, lines, link, quote, group_hashes(quote))
 
 
 def commands(
@@ -96,14 +102,15 @@ def commands(
     if not touched & {"head", "lines"}:
         return (quote,)
     scope = _scope(record, rules)
-    embedded = _embedded(state, scope)
-    opportunity = opportunity_of(record.id, state.head, scope)
+    products = products_of(state.lines, state.quote, scope)
+    embedded = [*_embedded(state, scope), *products.items]
+    opportunity = opportunity_of(record.id, state.head, state.link, products, scope)
     _raise_faults(scope)
     return (
         *(replace(command, basis=basis) for command in embedded),
-        replace(opportunity, basis=basis, seq=seq),
+        replace(opportunity, basis=basis, seq=() if opportunity.ensure else seq),
         quote,
-        *(replace(command, basis=basis) for command in quote_files(record.id, state.head, scope)),
+        *(replace(command, basis=basis) for command in quote_files(record.id, state.head, state.link, scope)),
     )
 
 
@@ -125,7 +132,13 @@ def _embedded(state: Desired, scope: Scope) -> list[Command]:
     return [*embedded, *ensure_items(lines.lines, scope)]
 
 
-def _quote(quote_id: str, head: QuoteHead, lines: QuoteLines, scope: Scope) -> UpsertQuote:
+def _link(record: Record) -> QuoteLink:
+    """Which opportunity the quote was last said to belong under: a later revision need not say it again."""
+    group = record.groups.get("link")
+    return OWN_OPPORTUNITY if group is None else LINK_DECODER.decode(group.data)
+
+
+def _quote(quote_id: str, head: QuoteHead, lines: QuoteLines, link: QuoteLink, scope: Scope) -> UpsertQuote:
     agent, notice = owner_of(head, scope.rules.agents)
     customer, contact = head.customer, head.contact
     mapped = map_lines(lines, scope)
@@ -133,7 +146,7 @@ def _quote(quote_id: str, head: QuoteHead, lines: QuoteLines, scope: Scope) -> U
         target=scope.target("quote", quote_id),
         basis=NO_BASIS,
         notices=(*notices(notice), *mapped.notices),
-        opportunity=Field(value=opportunity_target(quote_id, scope)),
+        opportunity=Field(value=opportunity_target(quote_id, link, scope)),
         client=Field(value=client_target(customer, scope)),
         site=Field(value=site_target(customer, scope)),
         user=UNSET if contact is None else Field(value=user_target(contact, customer, scope)),

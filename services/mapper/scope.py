@@ -39,9 +39,14 @@ class Scope:
     rules: RuleSet
     faults: list[Fault] = field(default_factory=list)
 
-    def target(self, kind: Kind, source_id: str) -> Target:
+    def target(self, kind: Kind, source_id: str, scope: str = "") -> Target:
         return Target(
-            tenant=self.tenant, instance=self.rules.instance, source=self.source, kind=kind, id=source_id
+            tenant=self.tenant,
+            instance=self.rules.instance,
+            source=self.source,
+            kind=kind,
+            id=source_id,
+            scope=scope,
         )
 
     def fault(self, at: str, problem: str) -> None:

@@ -41,6 +41,17 @@ QUOTATION_LINE: Fields = {
     "supplier_id": "int",
     "new_external_link": "link",
 }
+OPPORTUNITY_PRODUCT: Fields = {
+    "id": "int",
+    "item_id": "int",
+    "name": "str",
+    "supplier_part_code": "str",
+    "quantity": "num",
+    "price": "num",
+    "costprice": "num",
+    "tax": "num",
+    "note2": "str",
+}
 RESOURCES: Mapping[str, Fields] = {
     "Attachment": {
         "id": "int",
@@ -119,7 +130,10 @@ RESOURCES: Mapping[str, Fields] = {
         "tickettype_id": "int",
         "status_id": "int",
         "agent_id": "int",
+        "team": "str",
+        "details": "str",
         "oppvalue": "num",
+        "items_issued": "products",
         "third_party_id_string": "str",
         "new_external_link": "link",
     },
@@ -143,6 +157,7 @@ RESOURCES: Mapping[str, Fields] = {
         "new_external_link": "link",
     },
 }
+ARRAYS: Mapping[str, Fields] = {"lines": QUOTATION_LINE, "products": OPPORTUNITY_PRODUCT}
 NESTED: Mapping[str, Fields] = {"link": EXTERNAL_LINK, "address": ADDRESS}
 _TIME = re.compile(r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}$")
 
@@ -158,9 +173,9 @@ def _faults(fields: Fields, element: Mapping[str, Any], at: str) -> Iterator[str
         kind = fields.get(name)
         if kind is None:
             yield f"{where} is no field of Halo's"
-        elif kind == "lines":
+        elif kind in ARRAYS:
             for place, line in enumerate(value):
-                yield from _faults(QUOTATION_LINE, line, f"{where}[{place}]")
+                yield from _faults(ARRAYS[kind], line, f"{where}[{place}]")
         elif kind in NESTED:
             yield from _faults(NESTED[kind], value, where)
         elif not _fits(kind, value):

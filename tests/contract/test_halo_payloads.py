@@ -34,7 +34,7 @@ from services.halo_writer.kinds.base import (
     references,
     with_unowned,
 )
-from tests.contract.halo_fields import ADDRESS, QUOTATION_LINE, RESOURCES, faults
+from tests.contract.halo_fields import ADDRESS, OPPORTUNITY_PRODUCT, QUOTATION_LINE, RESOURCES, faults
 from tests.unit.halo_writer.build import Tool, always, changed
 
 TOOL = Tool()
@@ -81,6 +81,9 @@ def everything() -> dict[Kind, Command]:
             agent=AGENT,
             status=always(Named(lookup="status", name="Qualified")),
             value=always(Decimal("12.5")),
+            team=always(Named(lookup="team", name="Sales")),
+            note=always("N"),
+            lines=always((TOOL.product(cost=Decimal("1.10"), tax=Decimal("0.20")),)),
         ),
         "quote": TOOL.quote(
             person="p-1",
@@ -112,6 +115,7 @@ def resolved(command: Command) -> Resolved:
     return Resolved(
         targets={r: n for r, n in ids.items() if not isinstance(r, Named)},
         names={r: n for r, n in ids.items() if isinstance(r, Named)},
+        spellings={r: str(r.name) for r in ids if isinstance(r, Named)},
     )
 
 
@@ -174,6 +178,11 @@ def test_the_tables_of_lines_and_addresses_hold_what_is_sent_and_nothing_else() 
     row = msgspec.structs.replace(row_of(quote), children={"line:l1": 5})
     (known,) = updated(quote, row)["lines"]
     assert new.keys() | known.keys() == QUOTATION_LINE.keys()
+    opportunity = everything()["opportunity"]
+    (new,) = created(opportunity)["items_issued"]
+    row = msgspec.structs.replace(row_of(opportunity), children={"line:l1": 5})
+    (known,) = updated(opportunity, row)["items_issued"]
+    assert new.keys() | known.keys() == OPPORTUNITY_PRODUCT.keys()
     site = all_always(everything()["site"])
     kept = with_unowned(SPECS["site"], updated(site), {"delivery_address": {"id": 3, "site_name": "x"}})
     assert kept["delivery_address"].keys() == ADDRESS.keys()

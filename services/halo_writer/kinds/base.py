@@ -59,11 +59,12 @@ class Resolved(msgspec.Struct, frozen=True):
     """What a command's references came to: targets and names to Halo ids, and what is known of the items sold.
 
     A name that Halo lacks and that may be left out is present with None; `fell_back` are those whose fallback was
-    taken.
+    taken, `spellings` the names as Halo writes them.
     """
 
     targets: Mapping[Target, int] = {}
     names: Mapping[Named, int | None] = {}
+    spellings: Mapping[Named, str] = {}
     sold: Mapping[int, SoldItem] = {}
     fell_back: frozenset[Named] = frozenset()
 
@@ -72,6 +73,10 @@ class Resolved(msgspec.Struct, frozen=True):
 
     def name(self, named: Named) -> int | None:
         return self.names[named]
+
+    def spelling(self, named: Named) -> str | None:
+        """The name as Halo writes it, for the few fields that take a name in place of an id."""
+        return self.spellings.get(named)
 
 
 Fill = str | Callable[[Any, Resolved], Row]
@@ -120,7 +125,7 @@ class KindSpec:
     children: Callable[[Command, Mapping[str, Any], TargetState], dict[str, int]] = _no_children
     check: Callable[[Command, Mapping[str, Any]], tuple[Notice, ...]] = _no_check
     finish: Callable[[Command, Row, TargetState], Row] = _no_finish
-    parts: frozenset[str] = frozenset()
+    parts: Callable[[Command], frozenset[str]] = lambda command: frozenset()
     """Halo fields of the record that `children` needs; an answer without them is read back."""
     repeatable: Callable[[Command, TargetState, Collection[str]], bool] = _not_repeatable
     """Whether an update of these groups, sent again, adds nothing: only then may it share a request with others."""

@@ -58,6 +58,6 @@ SPEC = KindSpec(
     on_create=frozenset({"phone", "site_name", "site_address", "main_contact"}),
     natural_keys=_natural_keys,
     children=_children,
-    parts=frozenset({"main_site_id"}),
+    parts=lambda command: frozenset({"main_site_id"}),
     repeatable=repeatable,
 )

@@ -1,10 +1,20 @@
-"""Opportunities (`/Opportunities`): tickets of an opportunity type, which quotes hang under."""
+"""Opportunities (`/Opportunities`): tickets of an opportunity type, which quotes hang under; with their products.
+
+Halo's description has no outside id for a ticket's product (`items_issued`), so that our line key travels in `note2`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from halo.resources import OPPORTUNITIES
-from schemas.commands import Command, UpsertOpportunity
-from services.halo_writer.kinds.base import KindSpec, Resolved, Row, repeatable, value_of
+from schemas.commands import Command, Named, OpportunityLine, UpsertOpportunity
+from services.halo_writer.kinds.base import KindSpec, Resolved, Row, value_of
+from services.halo_writer.kinds.line_array import LineArray
+
+_PRODUCTS = "items_issued"
+_KEY_FIELD = "note2"
 
 
 def _key_scope(command: Command, resolved: Resolved) -> Row | None:
@@ -12,6 +22,56 @@ def _key_scope(command: Command, resolved: Resolved) -> Row | None:
     client = value_of(command.client)
     return None if client is None else {"client_id": resolved.target(client)}
 
+
+def _team(value: Named, resolved: Resolved) -> Row:
+    """A ticket has its team by name. One that Halo lacks is left out; its notice says so."""
+    name = resolved.spelling(value)
+    return {} if name is None else {"team": name}
+
+
+def _products(value: tuple[OpportunityLine, ...], resolved: Resolved) -> Row:
+    return {_PRODUCTS: [_product(line, resolved) for line in value]}
+
+
+def _product(line: OpportunityLine, resolved: Resolved) -> Row:
+    element: Row = {
+        "item_id": _item_id(line, resolved),
+        "name": line.name,
+        "supplier_part_code": line.part_number,
+        "quantity": line.quantity,
+        "price": line.price,
+        "costprice": line.cost,
+        "tax": line.tax,
+    }
+    return {name: value for name, value in element.items() if value is not None}
+
+
+def _item_id(line: OpportunityLine, resolved: Resolved) -> int | None:
+    if line.item is not None:
+        return resolved.target(line.item)
+    assert line.halo_item is not None, "a product is of one kind or the other"
+    return resolved.name(line.halo_item)
+
+
+def _mark(key: str) -> Row:
+    return {_KEY_FIELD: key}
+
+
+def _keys(line: Mapping[str, Any]) -> tuple[str, ...]:
+    key = line.get(_KEY_FIELD)
+    return (str(key),) if key else ()
+
+
+def _number(line: OpportunityLine) -> str:
+    return line.part_number
+
+
+def _parts(command: Command) -> frozenset[str]:
+    assert isinstance(command, UpsertOpportunity)
+    return frozenset({_PRODUCTS}) if value_of(command.lines) else frozenset()
+
+
+LINES = LineArray(_PRODUCTS, "supplier_part_code", _number, _mark, _keys)
 
 SPEC = KindSpec(
     kind="opportunity",
@@ -22,11 +82,17 @@ SPEC = KindSpec(
         "user": "user_id",
         "title": "summary",
         "ticket_type": "tickettype_id",
-        "status": "status_id",
+        "team": _team,
         "agent": "agent_id",
+        "note": "details",
+        "status": "status_id",
         "value": "oppvalue",
+        "lines": _products,
     },
     key_field="third_party_id_string",
     key_scope=_key_scope,
-    repeatable=repeatable,
+    children=LINES.children,
+    finish=LINES.finish,
+    parts=_parts,
+    repeatable=LINES.repeatable,
 )

@@ -5,17 +5,14 @@ An update that carries `lines` carries all of them, those that exist with their 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
 from halo.resources import QUOTATION
 from schemas.commands import Command, Notice, QuoteLine, UpsertQuote
-from schemas.targets import TargetState, our_key
 from services.halo_writer.kinds.base import KindSpec, Refused, Resolved, Row, SoldItem, value_of
-from services.halo_writer.lines import LineMark, match_lines
-
-_CHILD = "line:"
+from services.halo_writer.kinds.line_array import LineArray
 
 
 def _key_scope(command: Command, resolved: Resolved) -> Row | None:
@@ -87,40 +84,15 @@ def _item_id(line: QuoteLine, resolved: Resolved) -> int:
     return item_id
 
 
-def line_marks(command: Command) -> tuple[LineMark, ...]:
-    """How the lines of the desired state can be recognised in Halo."""
-    assert isinstance(command, UpsertQuote)
-    return tuple(
-        LineMark(line.id, our_key(command.target, line.id), place, line.product_code)
-        for place, line in enumerate(value_of(command.lines) or ())
-    )
+def _mark(key: str) -> Row:
+    return {"new_external_link": {"third_party_id": key, "third_party_desc": "halo-hub"}}
 
 
-def _finish(command: Command, element: Row, row: TargetState) -> Row:
-    """Each line that Halo has keeps its id; each new one carries our line key."""
-    if "lines" not in element:
-        return element
-    known = {name.removeprefix(_CHILD): halo_id for name, halo_id in row.children.items()}
-    for mark, line in zip(line_marks(command), element["lines"], strict=True):
-        if mark.id in known:
-            line["id"] = known[mark.id]
-        else:
-            line["new_external_link"] = {"third_party_id": mark.key, "third_party_desc": "halo-hub"}
-    return element
+def _code(line: QuoteLine) -> str | None:
+    return line.product_code
 
 
-def _repeatable(command: Command, row: TargetState, groups: Collection[str]) -> bool:
-    """A line that Halo has not got yet would be added again."""
-    return "lines" not in groups or all(f"{_CHILD}{mark.id}" in row.children for mark in line_marks(command))
-
-
-def _children(command: Command, record: Mapping[str, Any], row: TargetState) -> dict[str, int]:
-    lines = record.get("lines")
-    if lines is None:
-        return dict(row.children)
-    remembered = {name.removeprefix(_CHILD): halo_id for name, halo_id in row.children.items()}
-    found = match_lines(line_marks(command), lines, remembered)
-    return {f"{_CHILD}{line_id}": halo_id for line_id, halo_id in found.items()}
+LINES = LineArray("lines", "productcode", _code, _mark)
 
 
 def _check(command: Command, record: Mapping[str, Any]) -> tuple[Notice, ...]:
@@ -164,9 +136,9 @@ SPEC = KindSpec(
     },
     key_field="third_party_number",
     key_scope=_key_scope,
-    children=_children,
+    children=LINES.children,
     check=_check,
-    finish=_finish,
-    parts=frozenset({"lines"}),
-    repeatable=_repeatable,
+    finish=LINES.finish,
+    parts=lambda command: frozenset({"lines"}),
+    repeatable=LINES.repeatable,
 )

@@ -22,6 +22,7 @@ from schemas.commands import (
     MainContact,
     Match,
     Named,
+    OpportunityLine,
     QuoteLine,
     SiteAddress,
     Totals,
@@ -273,6 +274,16 @@ class Tool:
                 **fields,
             )
         )
+
+    def product(self, line_id: str = "l1", item: str = "FW-100", **fields: Any) -> OpportunityLine:
+        """One product on an opportunity; `item` is the id of the product's target."""
+        values: dict[str, Any] = {
+            "name": "Firewall Appliance",
+            "part_number": item,
+            "quantity": Decimal(1),
+            "price": Decimal(899),
+        }
+        return OpportunityLine(id=line_id, item=self.target("item", item), **(values | fields))
 
     def line(self, line_id: str = "l1", item: str | None = "FW-100", **fields: Any) -> QuoteLine:
         """One line; `item` is the id of the product's target, None where Halo's own is named."""

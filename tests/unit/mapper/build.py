@@ -21,8 +21,8 @@ from schemas.commands import (
     UpsertUser,
 )
 from schemas.envelope import Envelope
-from schemas.quotes import Quote, QuoteStatus
-from services.mapper.parts import GroupName
+from schemas.quotes import Quote
+from services.mapper.parts import GroupName, SourceDocument
 from services.mapper.quote import Waiting, map_quote
 from services.mapper.record import fold, versions_of
 
@@ -89,7 +89,7 @@ def status(number: int, **attributes: Any) -> Envelope:
     return envelope(number, "quote.status_changed.v1", **attributes)
 
 
-def folded(*events: tuple[Envelope, Quote | QuoteStatus]) -> Record:
+def folded(*events: tuple[Envelope, SourceDocument]) -> Record:
     record: Record | None = None
     for about, data in events:
         record = fold(record, about, data).record

@@ -45,7 +45,7 @@ def test_an_opportunity_that_was_picked_is_taken_by_its_id_and_stays_whose_it_is
 @pytest.mark.feature("opp.ticket_type", part="mapper")
 def test_the_ticket_type_is_the_tenants_and_for_new_opportunities() -> None:
     opportunity = mapped(quote(), rules(opportunities={"ticket_type": "Sale"})).opportunity
-    named = Named(lookup="ticket_type", name="Sale", setting="opportunities.ticket_type")
+    named = Named(lookup="ticket_type", name="Sale", setting="opportunities.ticket_type", chosen=True)
     assert opportunity.ticket_type == Field(value=named, write="on_create")
 
 
