@@ -26,7 +26,7 @@ _USABLE_ALONE = ("asset_group", "agent")
 """Where Halo lists what can't be used: a group that is not for items, an agent who is switched off."""
 
 
-_WITHOUT_LIST: dict[str, Verdict] = {"leave": "unknown", "reject": "failed"}
+_WITHOUT_LIST: dict[str, Verdict] = {"ignore": "ok", "leave": "unknown", "reject": "failed"}
 
 
 class SavedCatalogue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -89,6 +89,8 @@ def _check(named: Named, lists: Mapping[Lookup, Sequence[ReferenceRow]]) -> Chec
         return Check(name=at, verdict="failed", detail=found.message, fix=found.fix)
     if found.notice is not None:
         return Check(name=at, verdict="warning", detail=found.notice.message)
+    if found.halo_id is None:
+        return Check(name=at, verdict="ok", detail=f"Halo has no {what}; it is left out")
     if not own:
         return Check(
             name=at, verdict="ok", detail=f"Halo has no {what}; {named.fallback!r} is Halo's {found.halo_id}"

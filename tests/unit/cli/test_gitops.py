@@ -206,7 +206,7 @@ def test_an_event_whose_names_halo_has_passes(pipeline: Pipeline) -> None:
     (event,) = answer["events"]
     assert [command["type"] for command in event["commands"]][-1] == "upsert_quote.v1"
     assert of(event["names"], "quotes.statuses")["detail"] == "quote status 'Sent' is Halo's 2"
-    assert of(event["names"], "items.asset_group")["detail"] == "asset group 'Managed Services' is Halo's 2"
+    assert of(event["names"], "items.asset_groups")["detail"] == "asset group 'Managed Services' is Halo's 2"
 
 
 @pytest.mark.feature("beyond.gitops", part="cli")
@@ -228,8 +228,8 @@ def test_a_fallback_is_told_as_one(pipeline: Pipeline) -> None:
     pipeline.change("Managed Services", "Clouds")
     code, answer = pipeline.try_()
     assert code == 0
-    told = of(answer["events"][0]["names"], "items.asset_group")["detail"]
-    assert told == "Halo has no asset group 'Clouds'; 'Hardware' is Halo's 1"
+    told = of(answer["events"][0]["names"], "items.asset_groups")["detail"]
+    assert told == "Halo has no asset group 'Clouds'; 'Hardware' was taken"
 
 
 def test_what_would_be_said_of_names_is_shown_to_people_too(
