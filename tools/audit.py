@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 REQUIREMENTS = Path(__file__).resolve().parent.parent / "requirements"
-LOCKS = ("build.txt", "runtime.txt", "dev.txt")
+LOCKS = ("build.txt", "image.txt", "runtime.txt", "dev.txt")
 SERVICES = ("pypi", "osv")
 _PIN = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==([^\s;]+)")
 _UNREACHABLE = re.compile(

@@ -12,5 +12,6 @@ compile() {
 }
 
 compile "$@" --group build --output-file requirements/build.txt
+compile "$@" --group image --output-file requirements/image.txt
 compile "$@" pyproject.toml --output-file requirements/runtime.txt
 compile "$@" pyproject.toml --group dev --output-file requirements/dev.txt

@@ -109,6 +109,7 @@ def test_locks_are_in_step_with_pyproject() -> None:
         "runtime.txt": project["project"]["dependencies"],
         "dev.txt": project["project"]["dependencies"] + groups["dev"],
         "build.txt": groups["build"],
+        "image.txt": groups["image"],
     }
     for lock, requirements in wanted.items():
         pinned = pins(lock)
