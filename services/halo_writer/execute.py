@@ -21,7 +21,7 @@ from services.halo_writer import ending as tell
 from services.halo_writer import plan as planned
 from services.halo_writer.compare import equal
 from services.halo_writer.ending import Ending
-from services.halo_writer.find import Finder, LookupFailed
+from services.halo_writer.find import Finder, LookupFailed, gone
 from services.halo_writer.kinds import SPECS
 from services.halo_writer.kinds.base import (
     NotYet,
@@ -30,7 +30,7 @@ from services.halo_writer.kinds.base import (
     Row,
     element_to_create,
     element_to_update,
-    with_unowned,
+    with_others,
 )
 from services.halo_writer.names import Unknown
 from services.halo_writer.resolve import NeedsCatalogue, NeedsTarget, Ready, resolve_references
@@ -233,10 +233,11 @@ class Execution:
         element = element_to_update(self._spec, self._command, self._resolved, self._row, halo_id, groups)
         if element.keys() == {"id"}:
             return await self._applied_as("unchanged", halo_id, self._row.answered_hash)
-        if element.keys() & self._spec.nested.keys():
+        if element.keys() & (self._spec.nested.keys() | self._spec.hosts(self._command)):
             if not self._record and not (await self._read_back(halo_id)).exists:
                 return await self._reject(planned.GONE, f"the record {halo_id} was deleted in Halo")
-            element = with_unowned(self._spec, element, self._record)
+            element = element_to_update(self._spec, self._command, self._resolved, self._row, halo_id, groups)
+            element = with_others(self._spec, self._command, element, self._record)
         self._row = msgspec.structs.replace(self._row, halo_id=halo_id)
         return await self._write("update", element)
 
@@ -328,7 +329,7 @@ class Execution:
 
     async def _reject(self, code: str, message: str, fix: str | None = None) -> Ended:
         if code == planned.GONE:
-            fix = "redrive this dead letter to have it made anew, or take it out at its source"
+            code, fix = gone(self._command)
         return await self._end(Ending(status="rejected", code=code, message=message, fix=fix))
 
     async def _end(self, ending: Ending) -> Ended:

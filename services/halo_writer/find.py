@@ -21,8 +21,9 @@ from schemas.control import CatalogueKind, LookupBy
 from schemas.targets import Target, TargetState, our_key
 from services.halo_writer.kinds.base import KindSpec, Refused, Resolved, carries, value_of
 from services.halo_writer.names import folded
-from services.halo_writer.plan import ByOurKey, Match, Matched, NoMatch, Reserved, Several
+from services.halo_writer.plan import GONE, ByOurKey, Match, Matched, NoMatch, Reserved, Several
 
+PICKED_GONE_FIX = "publish the event again with the id of one that exists, or asking for a new one"
 CATALOGUED: dict[str, CatalogueKind] = {"client": "client", "user": "user", "item": "item"}
 
 _LOOK_UPS: Mapping[LookupBy, Callable[[KindSpec], bool]] = {
@@ -30,6 +31,16 @@ _LOOK_UPS: Mapping[LookupBy, Callable[[KindSpec], bool]] = {
     "field": lambda spec: spec.key_field is not None,
 }
 """The ways to look for our key, and which kinds have them."""
+
+
+def gone(command: Command) -> tuple[str, str]:
+    """The code and the fix of a rejection because the record was deleted in Halo.
+
+    Where a person picked this very record, nothing is to take its place unasked.
+    """
+    if command.target.kind not in CATALOGUED and any(rule.by == "halo_id" for rule in command.match):
+        return f"{command.target.kind}.gone", PICKED_GONE_FIX
+    return GONE, "redrive this dead letter to have it made anew, or take it out at its source"
 
 
 class LookupFailed(Exception):
@@ -216,7 +227,7 @@ class Finder:
             raise Refused(
                 f"{spec.kind}.gone",
                 f"the {spec.kind} {halo_id} that the event names was deleted in Halo",
-                "publish the event again with an existing id or without one",
+                PICKED_GONE_FIX,
             )
         if reply.not_found:
             return None
