@@ -235,7 +235,7 @@ class Execution:
             return await self._applied_as("unchanged", halo_id, self._row.answered_hash)
         if element.keys() & (self._spec.nested.keys() | self._spec.hosts(self._command)):
             if not self._record and not (await self._read_back(halo_id)).exists:
-                return await self._reject(planned.GONE, f"the record {halo_id} was deleted in Halo")
+                return await self._gone(halo_id)
             element = element_to_update(self._spec, self._command, self._resolved, self._row, halo_id, groups)
             element = with_others(self._spec, self._command, element, self._record)
         self._row = msgspec.structs.replace(self._row, halo_id=halo_id)
@@ -275,9 +275,7 @@ class Execution:
             case Outcome.REJECTED:
                 self._row = tell.withdrawn(before, self._row.version)
                 if intent.operation == "update" and reply.not_found:
-                    return await self._reject(
-                        planned.GONE, f"the record {before.halo_id} was deleted in Halo"
-                    )
+                    return await self._gone(before.halo_id)
                 text = reply.text or f"Halo answered {reply.status}"
                 return await self._reject("halo.rejected", text, known_fix(reply.text))
             case Outcome.AMBIGUOUS:
@@ -302,13 +300,12 @@ class Execution:
         self._notices += self._spec.check(self._command, record)
         if record.get("_warning"):
             self._notices.append(Notice(code="halo.warning", message=str(record["_warning"])))
-        created = intent.operation == "create"
+        result: Result = "created" if intent.operation == "create" else "updated"
         try:
-            return await self._applied_as("created" if created else "updated", halo_id, self._answered_hash())
+            return await self._applied_as(result, halo_id, self._answered_hash())
         except Overtaken:
             # What the new owner has written may be there twice, or be overwritten with an older state.
-            what = "a create" if created else "an update"
-            await self._alarm((halo_id,), f"{what} was answered after another owner had taken over")
+            await self._alarm((halo_id,), f"a record was {result} after another owner had taken over")
             raise
 
     async def _save(self, after: TargetState) -> None:
@@ -326,6 +323,9 @@ class Execution:
                 notices=tuple(self._notices),
             )
         )
+
+    async def _gone(self, halo_id: int | None) -> Ended:
+        return await self._reject(planned.GONE, f"the record {halo_id} was deleted in Halo")
 
     async def _reject(self, code: str, message: str, fix: str | None = None) -> Ended:
         if code == planned.GONE:
@@ -391,11 +391,10 @@ class Execution:
         return not_sent(closed, now=self._now(), blocked_until=self._t.gate.blocked_until())
 
     def _wait_after(self, reply: Reply) -> Parked:
-        blocked_until = self._t.gate.blocked_until()
         return wait_after(
             reply,
             now=self._now(),
             timing=self._t.timing,
-            blocked_until=blocked_until,
+            blocked_until=self._t.gate.blocked_until(),
             attempts=self._work.attempts,
         )
