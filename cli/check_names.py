@@ -56,6 +56,8 @@ def _check(name: HaloName, rows: Sequence[ReferenceRow]) -> Check:
 
 
 def _near(name: HaloName, rows: Sequence[ReferenceRow]) -> str:
+    if name.lookup == "item" and not rows:
+        return "create that product in Halo, or name one that is there"
     names = {folded(row.name): row.name for row in rows if row.usable}
     close = difflib.get_close_matches(folded(str(name.name)), names, n=_MOST_NEAR)
     if close:

@@ -179,9 +179,9 @@ def in_words(value: Any) -> str:
         case Target():
             return f"→ {value.kind} {value.id}"
         case Named():
-            otherwise = "" if value.fallback is None else f", else {value.fallback!r}"
-            missing = {"leave": ", else left alone", "ignore": ", else left out", "reject": ""}
-            return f"{value.lookup.replace('_', ' ')} {value.name!r}{otherwise}{missing[value.missing]}"
+            instead = "" if value.fallback is None else f", else {value.fallback!r}"
+            left = "" if value.missing == "reject" else ", else left alone"
+            return f"{value.lookup.replace('_', ' ')} {value.name!r}{instead}{left}"
         case tuple():
             return "\n".join(map(in_words, value))
         case msgspec.Struct():

@@ -12,6 +12,10 @@ MAX_TEXT_CHARS = 1000
 """What is cut off here must have been redacted before: half a secret is one that nobody recognises."""
 _TAGS = re.compile(r"<(script|style|head)\b.*?</\1\s*>|<[^>]*>", re.IGNORECASE | re.DOTALL)
 
+_TARGET_DATE = (
+    "Halo wants a target date on the opportunity: in Configuration > Tickets > Opportunity Types, edit the type, and "
+    "under Field List > Target Date set what is Visible - Required to Visible - Not Required"
+)
 _FIXES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE | re.DOTALL), fix)
     for pattern, fix in (
@@ -21,6 +25,28 @@ _FIXES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
                 "Halo wants a main contact with a new client: switch off Configuration > Users > General "
                 'Settings, "Make main contact details compulsory", or send a contact with the customer'
             ),
+        ),
+        (
+            r"ongoing appointment|appointments?\b.*\b(?:clash|overlap|assign)",
+            (
+                "Halo asks about the agent's appointments, and nobody is there to answer: switch off Configuration > "
+                'Tickets > General Settings, "When reassigning Tickets to Agents, check for ongoing Appointments"'
+            ),
+        ),
+        (r"(?:mandatory|required) fields?\W*target date\W*$", _TARGET_DATE),
+        (
+            r"(?:mandatory|required) fields?\b\W*(?P<names>.*\w)",
+            (
+                "the ticket type wants fields that the hub doesn't fill ({names}): in Configuration > Tickets > "
+                "Opportunity Types, edit the type, and under Field List set them to Visible - Not Required"
+            ),
+        ),
+        (
+            (
+                r"target date\b.*\b(?:mandatory|required|blank|must|populate|complete)"
+                r"|\b(?:mandatory|required|must|populate|complete|enter)\b.*\btarget date"
+            ),
+            _TARGET_DATE,
         ),
         (
             r"\(515\).*?column '(?P<name>[^']+)'",

@@ -16,6 +16,8 @@ KINDS: tuple[Kind, ...] = ("client", "site", "user", "item", "opportunity", "quo
 """In the order of dependencies: what others refer to comes first."""
 
 OUR_KEY_LENGTH = 32
+OUR_MARK = "hub-"
+"""What each of our keys begins with."""
 
 
 class Target(OwnData, order=True, frozen=True, kw_only=True):
@@ -47,7 +49,7 @@ def our_key(target: Target, part: str = "") -> str:
     A hash of the target alone, so that each revision and each retry of one source entity carries the same mark.
     """
     digest = hashlib.sha256(f"{target.key}\n{part}".encode()).hexdigest()
-    return f"hub-{digest[: OUR_KEY_LENGTH - 4]}"
+    return f"{OUR_MARK}{digest[: OUR_KEY_LENGTH - len(OUR_MARK)]}"
 
 
 class Intent(OwnData, frozen=True, kw_only=True):

@@ -14,9 +14,10 @@ from hub.bus.records import Outgoing
 from hub.lease_keeper import Held
 from hub.store import leases, pending
 from hub.store.engine import Store
-from hub.store.pending import Pending
+from hub.store.pending import Brief, Pending
 from services.halo_writer import ending as tell
 from services.halo_writer.coalesce import newest
+from services.halo_writer.files import is_fetch
 from services.halo_writer.queue import Queue
 from services.halo_writer.settle import Overtaken, into_outbox
 from services.halo_writer.standing import Standing, waits_for
@@ -40,9 +41,8 @@ class Backlog:
         """Begin a term of ownership with what the store has. Raises StoreUnavailable."""
         async with self._store.read() as conn:
             briefs = await pending.briefs(conn, self._tenant, "writer")
-        # Rows of a newer release are tried once a term: this release may be the upgrade that they wait for.
         self.queue.restart(
-            msgspec.structs.replace(brief, not_before=0.0) if brief.reason == "version" else brief
+            msgspec.structs.replace(brief, not_before=0.0) if _is_of_a_term(brief) else brief
             for brief in briefs
         )
 
@@ -188,6 +188,13 @@ def _read(row: Pending) -> Work | None:
         return from_pending(row)
     except (msgspec.DecodeError, KeyError):
         return None
+
+
+def _is_of_a_term(brief: Brief) -> bool:
+    """Whether what a row waits for may have ended with the term: a fetch did, and a newer release's command is tried
+    once in each, for this release may be the upgrade that it waits for.
+    """
+    return brief.reason == "version" or is_fetch(brief.waits_for)
 
 
 def _at_once(best: Work, before: Work) -> bool:

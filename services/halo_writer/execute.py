@@ -21,7 +21,7 @@ from services.halo_writer import ending as tell
 from services.halo_writer import plan as planned
 from services.halo_writer.compare import equal
 from services.halo_writer.ending import Ending
-from services.halo_writer.find import Finder, LookupFailed
+from services.halo_writer.find import Finder, LookupFailed, gone
 from services.halo_writer.kinds import SPECS
 from services.halo_writer.kinds.base import (
     NotYet,
@@ -30,7 +30,7 @@ from services.halo_writer.kinds.base import (
     Row,
     element_to_create,
     element_to_update,
-    with_unowned,
+    with_others,
 )
 from services.halo_writer.names import Unknown
 from services.halo_writer.resolve import NeedsCatalogue, NeedsTarget, Ready, resolve_references
@@ -233,10 +233,11 @@ class Execution:
         element = element_to_update(self._spec, self._command, self._resolved, self._row, halo_id, groups)
         if element.keys() == {"id"}:
             return await self._applied_as("unchanged", halo_id, self._row.answered_hash)
-        if element.keys() & self._spec.nested.keys():
+        if element.keys() & (self._spec.nested.keys() | self._spec.hosts(self._command)):
             if not self._record and not (await self._read_back(halo_id)).exists:
-                return await self._reject(planned.GONE, f"the record {halo_id} was deleted in Halo")
-            element = with_unowned(self._spec, element, self._record)
+                return await self._gone(halo_id)
+            element = element_to_update(self._spec, self._command, self._resolved, self._row, halo_id, groups)
+            element = with_others(self._spec, self._command, element, self._record)
         self._row = msgspec.structs.replace(self._row, halo_id=halo_id)
         return await self._write("update", element)
 
@@ -274,9 +275,7 @@ class Execution:
             case Outcome.REJECTED:
                 self._row = tell.withdrawn(before, self._row.version)
                 if intent.operation == "update" and reply.not_found:
-                    return await self._reject(
-                        planned.GONE, f"the record {before.halo_id} was deleted in Halo"
-                    )
+                    return await self._gone(before.halo_id)
                 text = reply.text or f"Halo answered {reply.status}"
                 return await self._reject("halo.rejected", text, known_fix(reply.text))
             case Outcome.AMBIGUOUS:
@@ -301,13 +300,12 @@ class Execution:
         self._notices += self._spec.check(self._command, record)
         if record.get("_warning"):
             self._notices.append(Notice(code="halo.warning", message=str(record["_warning"])))
-        created = intent.operation == "create"
+        result: Result = "created" if intent.operation == "create" else "updated"
         try:
-            return await self._applied_as("created" if created else "updated", halo_id, self._answered_hash())
+            return await self._applied_as(result, halo_id, self._answered_hash())
         except Overtaken:
             # What the new owner has written may be there twice, or be overwritten with an older state.
-            what = "a create" if created else "an update"
-            await self._alarm((halo_id,), f"{what} was answered after another owner had taken over")
+            await self._alarm((halo_id,), f"a record was {result} after another owner had taken over")
             raise
 
     async def _save(self, after: TargetState) -> None:
@@ -326,9 +324,12 @@ class Execution:
             )
         )
 
+    async def _gone(self, halo_id: int | None) -> Ended:
+        return await self._reject(planned.GONE, f"the record {halo_id} was deleted in Halo")
+
     async def _reject(self, code: str, message: str, fix: str | None = None) -> Ended:
         if code == planned.GONE:
-            fix = "redrive this dead letter to have it made anew, or take it out at its source"
+            code, fix = gone(self._command)
         return await self._end(Ending(status="rejected", code=code, message=message, fix=fix))
 
     async def _end(self, ending: Ending) -> Ended:
@@ -390,11 +391,10 @@ class Execution:
         return not_sent(closed, now=self._now(), blocked_until=self._t.gate.blocked_until())
 
     def _wait_after(self, reply: Reply) -> Parked:
-        blocked_until = self._t.gate.blocked_until()
         return wait_after(
             reply,
             now=self._now(),
             timing=self._t.timing,
-            blocked_until=blocked_until,
+            blocked_until=self._t.gate.blocked_until(),
             attempts=self._work.attempts,
         )

@@ -19,6 +19,7 @@ from services.halo_writer.work import Work
 
 REASON = "file"
 """Why a command waits in its row."""
+_PREFIX = "file/"
 _COPIES = 4
 """The bytes of a file, in base64, in the request's body and in the check of that body."""
 
@@ -74,7 +75,12 @@ class _Flight:
 
 def wait_name(target_key: str) -> str:
     """What the row of a command says that it waits for while its file is fetched."""
-    return f"file/{target_key}"
+    return _PREFIX + target_key
+
+
+def is_fetch(name: str | None) -> bool:
+    """Whether a row waits for a fetch, which ends with the term that began it."""
+    return name is not None and name.startswith(_PREFIX)
 
 
 class Files:

@@ -6,7 +6,7 @@ trusted: each answer is compared here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,13 +17,30 @@ from hub.store import catalogue, proofs, targets
 from hub.store.engine import Store
 from schemas.commands import Command, Notice, UpsertSite, UpsertUser
 from schemas.commands import Match as MatchRule
-from schemas.control import CatalogueKind
+from schemas.control import CatalogueKind, LookupBy
 from schemas.targets import Target, TargetState, our_key
 from services.halo_writer.kinds.base import KindSpec, Refused, Resolved, carries, value_of
 from services.halo_writer.names import folded
-from services.halo_writer.plan import ByOurKey, Match, Matched, NoMatch, Reserved, Several
+from services.halo_writer.plan import GONE, ByOurKey, Match, Matched, NoMatch, Reserved, Several
 
+PICKED_GONE_FIX = "publish the event again with the id of one that exists, or asking for a new one"
 CATALOGUED: dict[str, CatalogueKind] = {"client": "client", "user": "user", "item": "item"}
+
+_LOOK_UPS: Mapping[LookupBy, Callable[[KindSpec], bool]] = {
+    "external_link": lambda spec: spec.resource.link_table is not None,
+    "field": lambda spec: spec.key_field is not None,
+}
+"""The ways to look for our key, and which kinds have them."""
+
+
+def gone(command: Command) -> tuple[str, str]:
+    """The code and the fix of a rejection because the record was deleted in Halo.
+
+    Where a person picked this very record, nothing is to take its place unasked.
+    """
+    if command.target.kind not in CATALOGUED and any(rule.by == "halo_id" for rule in command.match):
+        return f"{command.target.kind}.gone", PICKED_GONE_FIX
+    return GONE, "redrive this dead letter to have it made anew, or take it out at its source"
 
 
 class LookupFailed(Exception):
@@ -55,11 +72,11 @@ class Finder:
         target = command.target
         async with self._store.read() as conn:
             proven = (await proofs.load(conn, target.tenant, target.instance)).get(spec.kind, [])
-        ways = [proof.by for proof in proven if proof.ok]
+        able = [by for by, of_ours in _LOOK_UPS.items() if of_ours(spec)]
+        # A proof of what this kind can't be looked up by would make an absence of it.
+        ways = [proof.by for proof in proven if proof.ok and proof.by in able]
         found: set[int] = set()
-        for way in ways[:1] or ("external_link", "field"):
-            if way == "external_link" and spec.resource.link_table is None:
-                continue
+        for way in ways[:1] or able:
             if way == "external_link":
                 found |= await self._by_link(spec, target)
             else:
@@ -210,7 +227,7 @@ class Finder:
             raise Refused(
                 f"{spec.kind}.gone",
                 f"the {spec.kind} {halo_id} that the event names was deleted in Halo",
-                "publish the event again with an existing id or without one",
+                PICKED_GONE_FIX,
             )
         if reply.not_found:
             return None

@@ -22,6 +22,7 @@ from halo.resources import (
     LOOKUP,
     STATUS,
     TAX,
+    TEAM,
     TICKET_TYPE,
     USERS,
 )
@@ -78,6 +79,7 @@ KINDS: Mapping[CatalogueKind, Records | Reference | CodeList] = {
     "region": CodeList("Region", optional=True),
     "item_type": CodeList("Item type", optional=True),
     "status": Reference(STATUS),
+    "team": Reference(TEAM),
     "ticket_type": Reference(TICKET_TYPE, filters=(("showall", "true"),)),
     "asset_group": Reference(ASSET_GROUP, halo_rows.asset_group),
     "agent": Reference(AGENT, halo_rows.agent),

@@ -135,6 +135,10 @@ class KindSpec:
     """A GET by id answers something else than the record, which is in the list that `key_scope` names."""
     nested: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Objects inside the record that Halo takes as a whole, with those of their fields that it would lose."""
+    guests: Callable[[Command, Mapping[str, Any]], Mapping[str, list[int]]] = lambda command, record: {}
+    """Of the arrays that an update replaces, which lines of a record that a person made are to stay: their ids."""
+    hosts: Callable[[Command], frozenset[str]] = lambda command: frozenset()
+    """The arrays of which `guests` must be asked, so that the record is read before they are written."""
 
 
 def element_to_create(spec: KindSpec, command: Command, resolved: Resolved, row: TargetState) -> Row:
@@ -159,6 +163,24 @@ def element_to_update(
     names = [name for group in groups for name in command.groups[group] if name not in spec.on_create]
     element = {"id": halo_id, **_fill(spec, command, names, resolved, creating=False)}
     return spec.finish(command, element, row)
+
+
+def _ids(lines: Iterable[Mapping[str, Any]]) -> set[Any]:
+    return {line.get("id") for line in lines}
+
+
+def with_others(spec: KindSpec, command: Command, element: Row, record: Mapping[str, Any]) -> Row:
+    """The element with what Halo holds of its nested objects, and with the lines that others put into its arrays.
+
+    Those go by their ids alone, so that they stay as they are.
+    """
+    staying = spec.guests(command, record)
+    kept = {
+        name: [*element[name], *({"id": line_id} for line_id in ids if line_id not in _ids(element[name]))]
+        for name, ids in staying.items()
+        if name in element
+    }
+    return with_unowned(spec, element, record) | kept
 
 
 def with_unowned(spec: KindSpec, element: Row, record: Mapping[str, Any]) -> Row:

@@ -10,6 +10,7 @@ from typing import Any
 
 from halo.resources import OPPORTUNITIES
 from schemas.commands import Command, Named, OpportunityLine, UpsertOpportunity
+from schemas.targets import OUR_MARK
 from services.halo_writer.kinds.base import KindSpec, Resolved, Row, value_of
 from services.halo_writer.kinds.line_array import LineArray
 
@@ -71,6 +72,22 @@ def _parts(command: Command) -> frozenset[str]:
     return frozenset({_PRODUCTS}) if value_of(command.lines) else frozenset()
 
 
+def _is_ours(line: Mapping[str, Any]) -> bool:
+    return any(key.startswith(OUR_MARK) for key in _keys(line))
+
+
+def _hosts(command: Command) -> frozenset[str]:
+    """An opportunity that a person picked may have had products before."""
+    return frozenset({_PRODUCTS}) if command.match else frozenset()
+
+
+def _guests(command: Command, record: Mapping[str, Any]) -> Mapping[str, list[int]]:
+    if not command.match:
+        return {}
+    lines = record.get(_PRODUCTS) or ()
+    return {_PRODUCTS: [int(line["id"]) for line in lines if line.get("id") and not _is_ours(line)]}
+
+
 LINES = LineArray(_PRODUCTS, "supplier_part_code", _number, _mark, _keys)
 
 SPEC = KindSpec(
@@ -95,4 +112,6 @@ SPEC = KindSpec(
     finish=LINES.finish,
     parts=_parts,
     repeatable=LINES.repeatable,
+    guests=_guests,
+    hosts=_hosts,
 )

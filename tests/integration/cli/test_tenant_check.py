@@ -241,6 +241,25 @@ def test_what_is_wrong_is_named_and_the_exit_code_is_1(
     assert "Test is not successful." in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("shipping", "verdict"),
+    [("wi-fi 6 access point", "ok"), (58, "ok"), ("Wi-Fi", "failed"), (4711, "failed")],
+)
+def test_the_shipping_product_is_looked_for_in_halo(
+    sandbox: Sandbox,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    shipping: str | int,
+    verdict: str,
+) -> None:
+    items = {"asset_group": "Hardware", "shipping": shipping}
+    code, answer = check(tenant_file(tmp_path, sandbox, items=items), capsys)
+    (found,) = (line for line in answer["checks"] if line["name"] == "items.shipping")
+    assert (found["verdict"], code) == (verdict, 0 if verdict == "ok" else 1)
+    if shipping == "Wi-Fi":
+        assert "Wi-Fi 6 Access Point" in found["fix"], "what a search shows is named"
+
+
 def test_an_unusable_file_or_secret_is_bad_input(
     sandbox: Sandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -46,6 +46,7 @@ CODE_LISTS = {
     "status",
     "supplier",
     "tax",
+    "team",
     "ticket_type",
 }
 

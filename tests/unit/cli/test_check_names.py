@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from cli.check_names import check_names
 from hub.tenants.load import accept, from_text
 from hub.tenants.model import RuleSet
@@ -54,3 +56,32 @@ def test_a_group_that_is_not_for_items_and_an_unknown_id_fail() -> None:
     assert verdicts(rules(items={"asset_group": "Servers"}))["items.asset_group"] == "failed"
     assert verdicts(rules(items={"asset_group": 3}))["items.asset_group"] == "ok"
     assert verdicts(rules(items={"asset_group": 99}))["items.asset_group"] == "failed"
+
+
+@pytest.mark.feature("item.group.for_items", part="mapper")
+def test_every_name_of_the_items_section_is_checked_and_groups_must_be_for_items() -> None:
+    items = {
+        "asset_group": "Hardware",
+        "asset_groups": {"Racks": "Servers"},
+        "accounts": {"services": {"income": "1"}, "2": {"income": "2"}, "Drones": {"income": "3"}},
+        "types": {"labor": "Service", "product": "Wetware"},
+        "shipping": "Freight",
+    }
+    kinds = (ReferenceRow(id=1, name="Service"),)
+    found = verdicts(rules(items=items), item_type=kinds, item=(ReferenceRow(id=58, name="freight"),))
+    ours = {
+        name.removeprefix("items."): verdict for name, verdict in found.items() if name.startswith("items.")
+    }
+    assert ours == {
+        "asset_group": "ok",
+        "asset_groups.Racks": "failed",
+        "accounts.services": "ok",
+        "accounts.2": "failed",
+        "accounts.Drones": "failed",
+        "types.labor": "ok",
+        "types.product": "failed",
+        "shipping": "ok",
+    }
+    absent = check_names(rules(items={"asset_group": "Hardware", "shipping": "Freight"}), {"item": ()})
+    assert [(check.name, check.verdict) for check in absent] == [("items.shipping", "failed")]
+    assert "create that product" in (absent[0].fix or "")

@@ -122,3 +122,30 @@ def test_every_fault_of_the_tenant_file_is_told(
     assert "nope" in err
     assert "client_secret" in err
     assert "hunter22" not in err
+
+
+def test_a_product_by_itself_is_an_item_where_products_are_pushed(
+    files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    product = event(type="product.upserted.v1", subject="P-1", data={"name": "Laptop", "price": "10.10"})
+    (off,) = tried(files, product, capsys)
+    assert "items.push" in off["result"]
+    assert off["commands"] == []
+    pushed = TENANT.replace("asset_group: Hardware", "asset_group: Hardware, push: true")
+    files[0].write_text(pushed)
+    (on,) = tried(files, [product], capsys)
+    (command,) = on["commands"]
+    assert (command["type"], command["command"]["target"]["id"]) == ("upsert_item.v1", "P-1")
+    assert on["requests"][0]["element"]["baseprice"] == "10.1"
+
+
+def test_for_a_person_a_name_is_shown_with_what_is_taken_instead(
+    files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    sold = {"name": "Hour", "item_type": "Labor", "category": "Work"}
+    lines = [{"id": "1", "product": sold, "quantity": 2, "price": "10.10"}]
+    files[1].write_text(json.dumps(event(data=event()["data"] | {"lines": lines})))
+    assert run(["rules", "try", *map(str, files)]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "asset group 'Work', else 'Hardware'" in shown
+    assert "item type 'Labor', else left alone" in shown

@@ -76,6 +76,48 @@ def test_a_compulsory_main_contact_names_the_setting(text: str) -> None:
     assert 'Configuration > Users > General Settings, "Make main contact details compulsory"' in fix
 
 
+@pytest.mark.feature("gotcha.appointments", part="writer")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The Agent has ongoing Appointments. Are you sure you want to assign this Ticket?",
+        "Alex Morgan has an appointment that clashes with this assignment",
+    ],
+)
+def test_the_appointment_check_names_the_setting(text: str) -> None:
+    fix = known_fix(text) or ""
+    assert "check for ongoing Appointments" in fix
+    assert "Configuration > Tickets > General Settings" in fix
+
+
+@pytest.mark.feature("gotcha.required_fields", part="writer")
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("Please complete the following mandatory fields: Budget, Target Date", "(Budget, Target Date)"),
+        ("Required field: Region of Sale.", "(Region of Sale)"),
+    ],
+)
+def test_mandatory_fields_are_named_with_their_list(text: str, names: str) -> None:
+    fix = known_fix(text) or ""
+    assert names in fix
+    assert "Field List" in fix
+
+
+@pytest.mark.feature("gotcha.required_fields", part="writer")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Please complete the following mandatory fields: Target Date",
+        "Target Date is mandatory",
+        "Please enter a Target Date",
+        "A target date must be given",
+    ],
+)
+def test_a_required_target_date_has_a_fix_of_its_own(text: str) -> None:
+    assert "Field List > Target Date" in (known_fix(text) or "")
+
+
 def test_a_null_that_the_table_refuses_names_the_field() -> None:
     assert "FXsupplier" in (known_fix(NULL_COLUMN) or "")
 
