@@ -181,7 +181,7 @@ class Quotes(Section):
     pdf: StrictBool = True
     """Whether a quote's PDF is attached to its opportunity."""
     file_hosts: Annotated[tuple[FileHost, ...], Field(max_length=100)] = ()
-    """Hosts that files may be fetched from over https; `*.` in front stands for any name below."""
+    """Hosts that files of quotes may be fetched from; `*.` in front stands for any name below. None: no file is."""
     on_rejected_predecessor: OnRejected = "supersede"
 
     @cached_property

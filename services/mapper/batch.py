@@ -18,10 +18,12 @@ from hub.tenants.follower import Rules
 from hub.tenants.model import RuleSet
 from schemas.commands import TYPE_OF_KIND, Basis, Command
 from schemas.envelope import Fault
+from schemas.files import FileAdded
 from services.mapper.emit import basis_of, command_message
 from services.mapper.entities import ENTITIES
+from services.mapper.files import map_file, quote_of
 from services.mapper.intake import Event, Refused, refused
-from services.mapper.quote import Desired, Waiting, commands, desired
+from services.mapper.quote import Desired, Waiting, commands, desired, link_of
 from services.mapper.record import Folded, fold, versions_of
 from services.mapper.scope import MappingRejected
 
@@ -113,6 +115,8 @@ class Batch:
         try:
             if event.key.kind == "quote":
                 made = self._quote(event, folded, effective, rules.hash, basis)
+            elif isinstance(event.data, FileAdded):
+                made = self._file(event, event.data, record, effective, basis)
             else:
                 made = ENTITIES[event.key.kind](record, effective, basis)
         except MappingRejected as error:
@@ -138,6 +142,23 @@ class Batch:
             self.waiting[event.key] = event
             return "waiting"
         return commands(state, record, rules, basis, folded.touched)
+
+    def _file(
+        self, event: Event, added: FileAdded, record: Record, rules: RuleSet, basis: Basis
+    ) -> tuple[Command, ...] | Literal["waiting", "switched_off"]:
+        """The command of a file; which opportunity it is for, its quote says, which may not be here yet."""
+        if rules.opportunities is None:
+            return "switched_off"
+        owner, link = quote_of(event.key, added), None
+        if owner is not None:
+            quote = self._records.get(owner)
+            if quote is None or "head" not in quote.groups:
+                self.waiting[event.key] = event
+                return "waiting"
+            link = link_of(quote)
+        self.waiting.pop(event.key, None)
+        self.arrived.add(event.key)
+        return map_file(record, link, rules, basis)
 
     def _too_large(self, made: Sequence[Command], messages: Sequence[Outgoing]) -> Fault | None:
         for command, message in zip(made, messages, strict=True):

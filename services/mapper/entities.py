@@ -1,4 +1,4 @@
-"""What maps each kind of source entity but quotes, whose mapping has parts that are kept."""
+"""What maps each kind of source entity that needs no other: not quotes, whose mapping is kept, nor their files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Literal
 from hub.store.records import Record
 from hub.tenants.model import RuleSet
 from schemas.commands import Basis, Command
-from services.mapper.files import map_file
 from services.mapper.opportunity import map_opportunity
 from services.mapper.product import map_product
 
@@ -16,7 +15,6 @@ MapEntity = Callable[[Record, RuleSet, Basis], tuple[Command, ...] | Literal["sw
 """Pure: (folded record, rules of its producer, basis) to commands. Raises MappingRejected with every fault."""
 
 ENTITIES: Mapping[str, MapEntity] = {
-    "file": map_file,
     "opportunity": map_opportunity,
     "product": map_product,
 }

@@ -7,18 +7,17 @@ same content is never attached again and what is attached is never changed.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
 
 import msgspec
 from msgspec.structs import replace
 
-from hub.store.records import Record
+from hub.store.records import Record, RecordKey
 from hub.tenants.model import RuleSet
 from schemas.commands import AttachFile, Basis, Command, Field, FileSource
 from schemas.files import FileAdded, FileRef
 from schemas.targets import Target
 from services.mapper.opportunity import opportunity_target
-from services.mapper.parts import OWN_OPPORTUNITY, QuoteHead, QuoteLink
+from services.mapper.parts import QuoteHead, QuoteLink
 from services.mapper.scope import NO_BASIS, Scope, given, sealed
 
 _FILE_DECODER = msgspec.json.Decoder(FileAdded)
@@ -38,14 +37,19 @@ def quote_files(quote_id: str, head: QuoteHead, link: QuoteLink, scope: Scope) -
     yield from found.values()
 
 
-def map_file(record: Record, rules: RuleSet, basis: Basis) -> tuple[Command, ...] | Literal["switched_off"]:
-    """The command of a file that was added by itself; it waits for its opportunity in the writer."""
-    if rules.opportunities is None:
-        return "switched_off"
+def quote_of(key: RecordKey, added: FileAdded) -> RecordKey | None:
+    """The quote that says which opportunity a file is for; None when the file says it itself."""
+    return RecordKey(key.tenant, key.source, "quote", added.owner.id) if added.owner.kind == "quote" else None
+
+
+def map_file(record: Record, link: QuoteLink | None, rules: RuleSet, basis: Basis) -> tuple[Command, ...]:
+    """The command of a file that was added by itself; it waits for its opportunity in the writer.
+
+    `link` is that of the file's quote, None for a file of an opportunity that its producer publishes.
+    """
     scope = Scope(tenant=record.tenant, source=record.source, rules=rules)
     added = _FILE_DECODER.decode(record.groups["head"].data)
-    named = QuoteLink(id=added.owner.id) if added.owner.kind == "opportunity" else OWN_OPPORTUNITY
-    owner = opportunity_target(added.owner.id, named, scope)
+    owner = opportunity_target(added.owner.id, link or QuoteLink(id=added.owner.id), scope)
     return (replace(attachment(owner, added.file, added.origin), basis=basis),)
 
 
@@ -54,7 +58,7 @@ def attachment(owner: Target, file: FileRef, origin: str | None) -> AttachFile:
     source = FileSource(url=file.url, sha256=file.sha256, size=file.size, media_type=file.media_type)
     return sealed(
         AttachFile(
-            target=replace(owner, kind="attachment", scope=f"{owner.kind}:{file.sha256}"),
+            target=replace(owner, kind="attachment", scope=f"{owner.scope or owner.kind}:{file.sha256}"),
             basis=NO_BASIS,
             ensure=True,
             opportunity=Field(value=owner),

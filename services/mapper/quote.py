@@ -80,7 +80,7 @@ def desired(record: Record, rules: RuleSet) -> Desired | Waiting:
     scope = _scope(record, rules)
     head = HEAD_DECODER.decode(head_group.data)
     lines = LINES_DECODER.decode(lines_group.data)
-    link = _link(record)
+    link = link_of(record)
     quote = _quote(record.id, head, lines, link, scope)
     _raise_faults(scope)
     return Desired(head, lines, link, quote, group_hashes(quote))
@@ -132,7 +132,7 @@ def _embedded(state: Desired, scope: Scope) -> list[Command]:
     return [*embedded, *ensure_items(lines.lines, scope)]
 
 
-def _link(record: Record) -> QuoteLink:
+def link_of(record: Record) -> QuoteLink:
     """Which opportunity the quote was last said to belong under: a later revision need not say it again."""
     group = record.groups.get("link")
     return OWN_OPPORTUNITY if group is None else LINK_DECODER.decode(group.data)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Protocol
 
 import msgspec
@@ -28,8 +28,10 @@ from hub.store.errors import StoreUnavailable
 from hub.store.records import RecordKey
 from hub.telemetry.metrics import UNKNOWN, Metrics
 from hub.tenants.follower import Rules
+from schemas.files import FileAdded
 from schemas.registry import SOURCE_TYPES
 from services.mapper.batch import Batch, DesiredCache
+from services.mapper.files import quote_of
 from services.mapper.intake import Event, Refused, Tombstone, read, unforeseen
 
 BASE = "base"
@@ -142,7 +144,7 @@ class Mapper:
     async def _fold_and_map(self, events: Sequence[Event]) -> tuple[set[RecordKey], list[Refused]]:
         """One pass; the keys whose records another process changed meanwhile, which need another pass, and refusals."""
         async with self._store.read() as conn:
-            loaded = await records.load_many(conn, {event.key for event in events})
+            loaded = await records.load_many(conn, {key for event in events for key in _keys(event)})
         mapped = Batch(loaded, self._rules.get, self._cache, max_message_bytes=self._max_message_bytes)
         mapped.run(events)
         await self._publish(mapped.outgoing)
@@ -164,7 +166,7 @@ class Mapper:
                 await pending.remove(conn, key.tenant, "mapper", waiting_key(key))
             for key, event in mapped.waiting.items():
                 if key not in lost:
-                    await pending.put(conn, _row(waiting_key(key), BASE, event, at))
+                    await pending.put(conn, _row(waiting_key(key), BASE, event, at, _owner(event)))
             for event in mapped.parked:
                 await pending.put(conn, _row(parked_key(event.record), SETTINGS, event, at))
         return lost
@@ -230,7 +232,21 @@ def parked_key(record: Record) -> str:
     return f"event/{record.topic}/{record.partition}/{record.offset}"
 
 
-def _row(target_key: str, reason: str, event: Event, at: float) -> pending.Pending:
+def _keys(event: Event) -> Iterator[RecordKey]:
+    """The records that the mapping of an event reads."""
+    yield event.key
+    owner = _owner(event)
+    if owner is not None:
+        yield owner
+
+
+def _owner(event: Event) -> RecordKey | None:
+    return quote_of(event.key, event.data) if isinstance(event.data, FileAdded) else None
+
+
+def _row(
+    target_key: str, reason: str, event: Event, at: float, owner: RecordKey | None = None
+) -> pending.Pending:
     return pending.Pending(
         tenant=event.envelope.tenant,
         stage="mapper",
@@ -240,6 +256,7 @@ def _row(target_key: str, reason: str, event: Event, at: float) -> pending.Pendi
         headers=msgspec.json.encode(event.envelope),
         value=event.record.value or b"",
         reason=reason,
+        waits_for=None if owner is None else waiting_key(owner),
         not_before=at,
         since=at,
         phase=0,

@@ -1,4 +1,4 @@
-"""What one mapper does for all: publish changed tenant files, and release what waited for a tenant's settings.
+"""What one mapper does for all: publish changed tenant files, and release what waited for settings or for its quote.
 
 The holder of the lease ("*", "settings") does it. Two holders for a moment do no harm: a revision's id and a waiting
 event's id are the same whoever publishes them.
@@ -15,18 +15,22 @@ import structlog
 from hub.bus.errors import PublishFailed
 from hub.bus.records import Outgoing
 from hub.lease_keeper import Held, LeaseKeeper
-from hub.store import pending
+from hub.store import pending, records
 from hub.store.engine import Store
 from hub.store.errors import StoreUnavailable
+from hub.store.records import RecordKey
 from hub.telemetry.health import Progress
 from hub.telemetry.metrics import Metrics
 from hub.tenants.publisher import SettingsPublisher
 from schemas.envelope import Envelope, headers_of
-from schemas.registry import TYPES
+from schemas.files import FileAdded
+from schemas.registry import TYPES, decode
 from services.mapper.service import SETTINGS, RulesSource
 
 EVERYONE = "*"
 _CHUNK = 500
+_FIRST_WAIT_S = 2.0
+_LONGEST_WAIT_S = 300.0
 _log = structlog.get_logger(__name__)
 
 
@@ -86,7 +90,7 @@ class SettingsDuty:
             await self._keeper.release(held)
 
     async def release_parked(self) -> int:
-        """Publish again what waited for settings that are there now; the same events, with the same ids."""
+        """Publish again what waited for settings, or for its quote, and has them now; the same events and ids."""
         now = await self._store.now()
         async with self._store.read() as conn:
             tenants = await pending.due_tenants(conn, "mapper", now)
@@ -95,9 +99,11 @@ class SettingsDuty:
             if self._rules.get(tenant) is None:
                 continue
             async with self._store.read() as conn:
-                rows = [
-                    row for row in await pending.of_tenant(conn, tenant, "mapper") if row.reason == SETTINGS
-                ]
+                waiting = await pending.of_tenant(conn, tenant, "mapper")
+            rows = [row for row in waiting if row.reason == SETTINGS]
+            rows += await self._files(
+                [row for row in waiting if row.waits_for is not None and row.not_before <= now], now
+            )
             for start in range(0, len(rows), _CHUNK):
                 await self._release(rows[start : start + _CHUNK])
             released += len(rows)
@@ -105,11 +111,30 @@ class SettingsDuty:
                 _log.info("settings.released", tenant=tenant, events=len(rows))
         return released
 
+    async def _files(self, rows: Sequence[pending.Pending], now: float) -> list[pending.Pending]:
+        """The files whose quotes have come; the others are asked about after as long again as they have waited."""
+        owners = {row.target_key: _quote_of(row) for row in rows}
+        async with self._store.read() as conn:
+            found = await records.load_many(conn, set(owners.values()))
+        here = {key for key, record in found.items() if "head" in record.groups}
+        late = [row for row in rows if owners[row.target_key] not in here]
+        async with self._store.write() as conn:
+            for row in late:
+                wait_s = min(_LONGEST_WAIT_S, max(_FIRST_WAIT_S, now - row.since))
+                await pending.put(conn, msgspec.structs.replace(row, not_before=now + wait_s))
+        return [row for row in rows if owners[row.target_key] in here]
+
     async def _release(self, rows: Sequence[pending.Pending]) -> None:
         await self._publish([_again(row) for row in rows])
         async with self._store.write() as conn:
             for row in rows:
                 await pending.remove(conn, row.tenant, "mapper", row.target_key)
+
+
+def _quote_of(row: pending.Pending) -> RecordKey:
+    envelope = msgspec.json.decode(row.headers, type=Envelope)
+    file: FileAdded = decode(envelope.type, row.value)
+    return RecordKey(envelope.tenant, envelope.producer, "quote", file.owner.id)
 
 
 def _again(row: pending.Pending) -> Outgoing:

@@ -17,9 +17,12 @@ from hub.tenants.scopes import QUOTING
 from schemas.base import MAX_LINES
 from schemas.faults import MAX_DEPTH
 from schemas.topics import SOURCE_TOPICS, TOPICS
+from services.halo_writer.fetch import Patience
+from services.halo_writer.files import FileLimits
 from services.ingest.http import MAX_HEADERS
 
 ROOT = Path(__file__).parents[2]
+FILES = FileLimits()
 GUIDE = (ROOT / "docs" / "security.md").read_text()
 
 
@@ -52,6 +55,9 @@ def test_the_guides_commands_make_a_token_and_its_hash(tmp_path: Path) -> None:
         f"depth of data | {MAX_DEPTH} levels",
         f"lines of a quote | {MAX_LINES}",
         ", ".join(f"`{scope}`" for scope in QUOTING),
+        f"{FILES.max_bytes >> 20} MiB at most, never more",
+        f"whole within {Patience.total_s:g} s, no read longer than {Patience.read_s:g} s",
+        f"at most {FILES.at_once} files of a tenant at a time, {FILES.memory_bytes >> 20} MiB for all",
     ],
 )
 def test_its_limits_and_rights_are_those_in_force(said: str) -> None:

@@ -14,7 +14,7 @@ from cli.main import run
 from tests.sandbox.server import CLIENT_ID, CLIENT_SECRET, Sandbox, SandboxProcess, start_sandbox
 
 _numbers = count(1)
-KINDS = ("Client", "Site", "Users", "Item", "Opportunities", "Quotation")
+KINDS = ("Client", "Site", "Users", "Item", "Opportunities", "Quotation", "Attachment")
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,8 @@ def test_our_key_is_proven_for_each_kind_and_every_record_is_gone_afterwards(
     proven = {(proof["kind"], proof["by"]) for proof in answer["proofs"] if proof["ok"]}
     kinds = ("client", "site", "user", "item", "opportunity", "quote")
     assert proven >= {(kind, "external_link") for kind in kinds}
-    assert proven >= {(kind, "field") for kind in ("user", "item", "opportunity", "quote")}
+    assert proven >= {(kind, "field") for kind in ("user", "item", "opportunity", "quote", "attachment")}
+    assert ("attachment", "external_link") not in proven, "which number such links have isn't known"
     assert {kind: sandbox.state(kind) for kind in KINDS} == before
     assert sandbox.requests(method="POST"), "the records were really made"
 

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
 from hub.bus.records import Record as LogRecord
+from hub.store import pending
+from hub.store.engine import Store
+from hub.telemetry.health import Progress
 from hub.tenants.follower import Rules
 from hub.tenants.load import RulesInvalid
+from hub.tenants.model import RuleSet
 from schemas.commands import AttachFile, UpsertQuote
 from schemas.envelope import Envelope, from_headers, headers_of
 from schemas.files import FileAdded
 from schemas.identity import id_of
-from schemas.registry import encode
+from schemas.registry import decode, encode
 from schemas.topics import QUOTES
 from services.mapper.batch import Batch, DesiredCache
-from services.mapper.files import map_file
 from services.mapper.intake import Event, read
 from services.mapper.quote import map_quote
 from services.mapper.record import fold
+from services.mapper.settings_duty import SettingsDuty
 from tests.unit.mapper.build import BASIS, START, envelope, mapped, quote, rules
+from tests.unit.mapper.test_service import Bench as Service
 
 SHA = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 OTHER = "60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752"
@@ -37,14 +44,37 @@ def attached(**content: Any) -> list[AttachFile]:
     return [command for command in made.commands if isinstance(command, AttachFile)]
 
 
-def added(number: int = 1, *, subject: str = "file-1", **changes: Any) -> AttachFile:
+def file_event(number: int = 1, *, subject: str = "file-1", **changes: Any) -> Event:
     content = {"owner": {"kind": "quote", "id": "Q-1"}, "file": ref(), "origin": "print"} | changes
     told = envelope(number, "file.added.v1", subject=subject)
-    folded = fold(None, told, msgspec.convert(content, FileAdded))
-    made = map_file(folded.record, rules(), BASIS)
-    assert not isinstance(made, str)
-    (command,) = made
-    assert isinstance(command, AttachFile)
+    value = encode(msgspec.convert(content, FileAdded))
+    found = read(LogRecord(QUOTES, 0, number, 0, told.key, value, headers_of(told)), START)
+    assert isinstance(found, Event)
+    return found
+
+
+def quote_event(number: int = 1, **content: Any) -> Event:
+    told = envelope(number)
+    found = read(LogRecord(QUOTES, 0, 0, 0, told.key, encode(quote(**content)), headers_of(told)), START)
+    assert isinstance(found, Event)
+    return found
+
+
+def run(*events: Event, rule_set: RuleSet | None = None) -> Batch:
+    present = Rules("acme", 7, "h", rule_set or rules())
+    made = Batch({}, lambda _: present, DesiredCache(), max_message_bytes=1_000_000)
+    made.run(events)
+    return made
+
+
+def attachments(made: Batch) -> list[AttachFile]:
+    found = [decode(from_headers(out.headers).type, out.value or b"") for out in made.outgoing]
+    return [command for command in found if isinstance(command, AttachFile)]
+
+
+def added(number: int = 1, *, subject: str = "file-1", **changes: Any) -> AttachFile:
+    """The command of a file whose quote is there."""
+    (command,) = attachments(run(quote_event(), file_event(number, subject=subject, **changes)))
     return command
 
 
@@ -135,13 +165,49 @@ def _commands(record: Any) -> Any:
 
 
 @pytest.mark.feature("file.manual", part="mapper")
-@pytest.mark.parametrize("kind", ["quote", "opportunity"])
-def test_a_file_that_comes_by_itself_goes_on_the_opportunity_and_keeps_its_origin(kind: str) -> None:
-    command = added(owner={"kind": kind, "id": "Q-1"})
-    assert command.opportunity.value.id == "Q-1"
-    assert command.opportunity.value.kind == "opportunity"
+def test_a_file_that_comes_by_itself_goes_on_its_quotes_opportunity_and_keeps_its_origin() -> None:
+    command = added()
+    assert (command.opportunity.value.kind, command.opportunity.value.id) == ("opportunity", "Q-1")
     assert command.origin.value == "print"
     assert command.ensure
+
+
+@pytest.mark.feature("file.manual", part="mapper")
+@pytest.mark.parametrize("link", [{"halo_id": 5120}, {"id": "deal-7"}, None])
+def test_a_file_goes_where_its_quote_goes_whichever_opportunity_that_names(link: Any) -> None:
+    made = run(quote_event(opportunity=link), file_event())
+    (command,) = attachments(made)
+    quotes = [decode(from_headers(out.headers).type, out.value or b"") for out in made.outgoing]
+    (its_quote,) = (command for command in quotes if isinstance(command, UpsertQuote))
+    assert command.opportunity.value == its_quote.opportunity.value
+
+
+@pytest.mark.feature("file.manual", part="mapper")
+def test_a_file_of_an_opportunity_that_its_producer_publishes_goes_there() -> None:
+    (command,) = attachments(run(file_event(owner={"kind": "opportunity", "id": "deal-7"})))
+    (of_quote,) = attached(pdf=ref(), opportunity={"id": "deal-7"})
+    assert command.target == of_quote.target
+    assert command.opportunity.value.id == "deal-7"
+
+
+def test_two_opportunities_of_one_id_have_attachments_of_their_own() -> None:
+    (own,) = attached(pdf=ref())
+    (published,) = attached(pdf=ref(), opportunity={"id": "Q-1"})
+    assert own.target != published.target
+
+
+@pytest.mark.feature("file.manual", part="mapper")
+def test_a_file_waits_for_a_quote_that_has_not_come_and_waits_no_more_when_it_has() -> None:
+    early = run(file_event())
+    assert [one.result for one in early.settled] == ["waiting"]
+    assert early.outgoing == []
+    event = file_event()
+    assert list(early.waiting) == [event.key]
+    both = run(event, quote_event(), event)
+    assert [one.result for one in both.settled] == ["waiting", "mapped", "repeat"]
+    assert len(attachments(both)) == 1
+    assert both.waiting == {}
+    assert event.key in both.arrived
 
 
 @pytest.mark.feature("file.manual", part="mapper")
@@ -150,15 +216,9 @@ def test_the_same_content_by_another_event_is_the_same_attachment() -> None:
     assert added().target == added(2, subject="file-2", file=ref(name="b.pdf")).target == of_quote.target
 
 
-@pytest.mark.feature("file.manual", part="mapper")
-def test_a_file_needs_no_other_event_to_be_mapped_and_no_opportunities_switch_it_off() -> None:
-    folded = fold(None, envelope(1, "file.added.v1", subject="file-1"), _file_added())
+def test_without_opportunities_a_file_is_switched_off() -> None:
     off = rules().model_copy(update={"opportunities": None, "quotes": None})
-    assert map_file(folded.record, off, BASIS) == "switched_off"
-
-
-def _file_added() -> FileAdded:
-    return msgspec.convert({"owner": {"kind": "quote", "id": "Q-1"}, "file": ref()}, FileAdded)
+    assert [one.result for one in run(file_event(), rule_set=off).settled] == ["switched_off"]
 
 
 @pytest.mark.feature("file.by_reference", part="writer")
@@ -200,13 +260,45 @@ def test_hosts_are_names_in_lower_case_and_may_begin_with_a_star() -> None:
 
 @pytest.mark.feature("file.manual", part="mapper")
 def test_a_file_on_the_log_becomes_a_command_and_its_repeat_the_same_one() -> None:
-    told = envelope(1, "file.added.v1", subject="file-1")
-    record = LogRecord(QUOTES, 0, 0, 0, told.key, encode(_file_added()), headers_of(told))
-    found = read(record, START)
-    assert isinstance(found, Event)
-    made = Batch({}, lambda _: Rules("acme", 7, "h", rules()), DesiredCache(), max_message_bytes=1_000_000)
-    made.run([found, found])
-    assert [one.result for one in made.settled] == ["mapped", "repeat"]
-    assert len({from_headers(out.headers).id for out in made.outgoing}) == 1
-    ((key, _),) = ((saved.key, version) for saved, version in made.changed())
-    assert (key.kind, key.id) == ("file", "file-1")
+    event = file_event()
+    made = run(quote_event(), event, event)
+    assert [one.result for one in made.settled] == ["mapped", "mapped", "repeat"]
+    first, again = attachments(made)
+    assert id_of(first) == id_of(again)
+
+
+@pytest.mark.feature("file.manual", part="mapper")
+async def test_a_file_that_waited_for_its_quote_is_mapped_by_itself_when_that_has_come(
+    tmp_path: Path,
+) -> None:
+    store = await Store.open(f"sqlite+aiosqlite:///{tmp_path / 'mapper.db'}")
+    await store.migrate()
+    bench = Service(store)
+    event, its_quote = file_event(), quote_event()
+    duty = SettingsDuty(
+        None,  # type: ignore[arg-type]
+        None,  # type: ignore[arg-type]
+        store,
+        bench,
+        bench.publish,
+        Progress(60.0, time.monotonic),
+        bench.metrics,
+        every_s=1.0,
+    )
+    await bench.mapper.process([event.record])
+    assert await duty.release_parked() == 0
+    async with store.read() as conn:
+        (row,) = await pending.of_tenant(conn, "acme", "mapper")
+    assert (row.reason, row.waits_for) == ("base", "quoter/quote/Q-1")
+    assert row.not_before > row.since, "it is asked about at growing distances"
+    await bench.mapper.process([its_quote.record])
+    async with store.write() as conn:
+        await pending.put(conn, msgspec.structs.replace(row, not_before=row.since))
+    assert await duty.release_parked() == 1
+    (again,) = [out for out in bench.published if out.topic == QUOTES]
+    assert (again.key, again.value) == (event.record.key, event.record.value)
+    await bench.mapper.process([event.record])
+    assert [t for t in (from_headers(o.headers).type for o in bench.published) if t == "attach_file.v1"]
+    async with store.read() as conn:
+        assert await pending.of_tenant(conn, "acme", "mapper") == []
+    await store.close()
