@@ -57,7 +57,7 @@ async def sign_in(client: HaloClient, findings: Findings) -> bool:
     page = await client.list_page(CLIENT, page_size=1)
     if not page.ok:
         findings.add(
-            "read", "failed", f"clients can't be read ({_status(page)}): {page.text}", _right_hint(page)
+            "read", "failed", f"clients can't be read ({_status(page)}): {page.text}", right_hint(page)
         )
         return False
     findings.add("read", "ok", "the resource server answers")
@@ -89,7 +89,7 @@ async def read_lists(
             else:
                 findings.lists[lookup] = await reader.names(lookup)
         except ReadFailed as error:
-            findings.add(lookup, "failed", str(error), _right_hint(error.reply))
+            findings.add(lookup, "failed", str(error), right_hint(error.reply))
         except (LookupMissing, RowUnreadable) as error:
             findings.add(lookup, "failed", str(error))
         except GateClosed as error:
@@ -113,7 +113,8 @@ async def _items_named(client: HaloClient, rules: RuleSet) -> list[ReferenceRow]
     return list(rows.values())
 
 
-def _right_hint(reply: Reply) -> str | None:
+def right_hint(reply: Reply) -> str | None:
+    """What to do about a reply that a right is missing for."""
     if reply.outcome in (Outcome.DENIED, Outcome.UNAUTHORISED):
         return "give the application's agent the right to read this, and the application its scope"
     return None

@@ -12,6 +12,7 @@ import typer
 from cli import context, saved_catalogue
 from cli.check_connection import Findings, check_connection, read_lists, sign_in
 from cli.check_names import check_names, lookups_of
+from cli.check_settings import check_settings
 from cli.errors import BadInput, CommandFailed
 from cli.messages import action, who
 from cli.ops_gate import halo_client
@@ -25,6 +26,7 @@ from hub.store.proofs import KnownArrays
 from hub.store.rule_sets import RuleSetRow
 from hub.tenants.load import hash_of
 from hub.tenants.model import RuleSet
+from hub.tenants.notes import notes_of
 from hub.tenants.schema import tenant_schema
 from schemas.commands import Lookup
 from schemas.control import ArrayProof, ConnectionTested, Proof, SyncRequested
@@ -238,6 +240,10 @@ async def _check(
     rules = await rules_of(settings, named)
     async with halo_client(settings, rules) as client:
         findings = await check_connection(client, rules)
+        for note in notes_of(rules):
+            findings.add(note.at, "warning", note.problem)
+        if findings.lists:
+            await check_settings(client, rules, findings)
         prover = Prover(client, rules, findings, secrets.token_hex(4), lag_limit_s=lag_limit_s)
         if write_proof and findings.ok:
             await prover.prove()

@@ -34,6 +34,10 @@ class Instance:
         self.config = config
         self.store.search_lag_s = config.search_lag_s
 
+    @property
+    def main_contact_compulsory(self) -> bool:
+        return self.config.main_contact_compulsory or self.control.get("clientMainContactCompulsary") is True
+
     def wipe(self) -> None:
         """Drops every row; ids start again."""
         self.store = Store(self.clock, self.config.search_lag_s)

@@ -39,11 +39,7 @@ def client(instance: Instance, before: Values | None, element: Element) -> dict[
     )
     if not values.get("name"):
         raise missing_column("aareadesc", "AREA")
-    if (
-        before is None
-        and instance.config.main_contact_compulsory
-        and not element.get("newclient_contactname")
-    ):
+    if before is None and instance.main_contact_compulsory and not element.get("newclient_contactname"):
         raise rule_error("Please populate main contact name")
     return values
 

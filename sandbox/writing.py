@@ -44,7 +44,8 @@ def answer(instance: Instance, call: Call) -> Answer:
     try:
         if call.path.strip("/").lower() == "control" and call.method == "GET":
             rights.check(instance.config.denied, "Control", "GET")
-            return json_answer(200, instance.control)
+            shown = {"clientMainContactCompulsary": instance.main_contact_compulsory}
+            return json_answer(200, {**instance.control, **shown})
         found = target(call.path)
         if found is None:
             raise empty(404)

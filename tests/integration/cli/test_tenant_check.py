@@ -313,3 +313,45 @@ def test_a_halo_that_cannot_be_reached_ends_with_1_and_a_missing_secret_with_2(
     code, answer = check(file, capsys)
     assert (code, answer["ok"]) == (2, False)
     assert "CHECK_SECRET" in answer["error"]
+
+
+TARGET_DATE = {
+    "id": 1,
+    "fieldid": 1,
+    "fieldname": "Target Date",
+    "technew": 2,
+    "fieldinfo": {"id": 1, "name": "targetdate", "label": "Target Date"},
+}
+
+
+def test_halos_settings_that_stand_in_the_way_are_told_with_their_page(
+    sandbox: Sandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, answer = check(tenant_file(tmp_path, sandbox), capsys)
+    told = {one["name"]: one["verdict"] for one in answer["checks"]}
+    names = ("main contact", "appointment check", "items made from quotes", "target date of Opportunity")
+    assert {told[name] for name in (*names, "fields of Opportunity")} == {"ok"}
+    sandbox.load(
+        {
+            "Control": {"checkreassignappclashes": True, "createnewitemsfromquotes": True},
+            "TicketType": [{"id": 6, "name": "Opportunity", "use": "opportunity", "fields": [TARGET_DATE]}],
+        }
+    )
+    code, answer = check(tenant_file(tmp_path, sandbox), capsys)
+    found = {one["name"]: one for one in answer["checks"]}
+    assert code == 1, "a required target date blocks every new opportunity"
+    verdicts = {name: found[name]["verdict"] for name in names}
+    assert list(verdicts.values()) == ["ok", "warning", "warning", "failed"]
+    assert "check for ongoing Appointments" in found["appointment check"]["fix"]
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_settings_that_may_not_be_read_are_unknown_and_never_fine(
+    sandbox: Sandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str], status: int
+) -> None:
+    sandbox.configure(denied=[{"resource": "Control", "status": status}])
+    code, answer = check(tenant_file(tmp_path, sandbox), capsys)
+    found = {one["name"]: one for one in answer["checks"]}
+    assert found["appointment check"]["verdict"] == "unknown"
+    assert "right to read" in found["appointment check"]["fix"]
+    assert (code, answer["ok"]) == (0, True)
