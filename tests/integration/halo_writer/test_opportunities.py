@@ -193,6 +193,29 @@ async def test_after_a_lost_reply_each_product_is_there_once_and_known_again(ben
     assert [row["id"] for row in products(bench)] == ids[::-1], "found again by our key, not by their places"
 
 
+@pytest.mark.feature("opp.lines", part="writer")
+async def test_products_value_and_team_cost_a_quote_of_a_known_customer_no_request(bench: Bench) -> None:
+    """Two for a known client and five known products, with or without products on the opportunity; none for a repeat."""
+    tool = bench.tool
+    skus = ("FW-100", "DK-USBC-2", "MN-27-QHD", "LT-14-G5", "SW-24-POE")
+    items = [tool.item(sku, sku) for sku in skus]
+    await bench.settle(*tool.whole_quote(org_name=BRIGHTWATER, items=items))
+    bench.marked()
+    lines = [tool.line(f"l{place}", sku) for place, sku in enumerate(skus)]
+    second = tool.whole_quote("q-2", org_name=BRIGHTWATER, items=items, lines=lines)
+    second[-2] = tool.opportunity(
+        "q-2",
+        team=always(Named(lookup="team", name="Sales", missing="leave")),
+        value=always(Decimal(4495)),
+        lines=always(tuple(tool.product(f"l{place}", sku) for place, sku in enumerate(skus))),
+    )
+    await bench.settle(*second)
+    assert [request["path"] for request in bench.requests()] == ["/Opportunities", "/Quotation"]
+    bench.marked()
+    await bench.settle(*second)
+    assert bench.requests() == []
+
+
 # Picked ones
 
 

@@ -52,6 +52,26 @@ def test_an_unknown_name_lists_what_was_probably_meant() -> None:
     assert "'Hardware'" in bad.fix
 
 
+@pytest.mark.feature("opp.ticket_type.list", part="mapper")
+@pytest.mark.parametrize("key", ["ticket_type", "ticket_types"])
+def test_a_ticket_type_that_halo_lacks_fails_by_its_key_with_the_nearest(key: str) -> None:
+    section = {"ticket_type": "Opportunity"} | (
+        {"ticket_type": "Oportunity"} if key == "ticket_type" else {"ticket_types": {"renewal": "Oportunity"}}
+    )
+    checks = check_names(rules(opportunities=section), {"ticket_type": TYPES})
+    (bad,) = [check for check in checks if check.verdict == "failed"]
+    assert bad.name.startswith(f"opportunities.{key}")
+    assert "'Opportunity'" in (bad.fix or "")
+
+
+@pytest.mark.feature("agent.map", part="mapper")
+def test_an_agent_that_halo_lacks_or_has_switched_off_is_reported_by_its_key() -> None:
+    agents = (ReferenceRow(id=2, name="Alex Morgan"), ReferenceRow(id=5, name="Gone", usable=False))
+    found = rules(agents={"map": {"alex": "Alex Morgan", "jd": "Jane Doe", "old": "Gone"}})
+    told = {check.name: check.verdict for check in check_names(found, {"agent": agents})}
+    assert told == {"agents.map.alex": "ok", "agents.map.jd": "failed", "agents.map.old": "failed"}
+
+
 def test_a_group_that_is_not_for_items_and_an_unknown_id_fail() -> None:
     assert verdicts(rules(items={"asset_group": "Servers"}))["items.asset_group"] == "failed"
     assert verdicts(rules(items={"asset_group": 3}))["items.asset_group"] == "ok"
