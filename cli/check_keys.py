@@ -85,7 +85,12 @@ class Prover:
             kinds.append("opportunity")
         if self._rules.quotes is not None:
             kinds += ["quote", "attachment"]
+            if any(one.quotes is not None and one.quotes.sales_order for one in self._every_source()):
+                kinds.append("sales_order")
         return kinds
+
+    def _every_source(self) -> tuple[RuleSet, ...]:
+        return (self._rules, *map(self._rules.for_source, self._rules.sources))
 
     async def _create(self, kind: Kind) -> bool:
         spec = SPECS[kind]
@@ -128,8 +133,11 @@ class Prover:
                 if ticket_type is None:
                     return None
                 return {**place, "summary": self._name, "tickettype_id": ticket_type}
-            case "quote":
-                return {**place, "ticket_id": self._ids["opportunity"], "title": self._name}
+            case "won":
+                raise AssertionError("a step makes no record")
+            case "quote" | "sales_order":
+                sold = {"quotation_id": self._ids["quote"]} if kind == "sales_order" else {}
+                return {**place, **sold, "ticket_id": self._ids["opportunity"], "title": self._name}
             case "attachment":
                 return {"ticket_id": self._ids["opportunity"], "filename": _FILE_NAME, "data_base64": _FILE}
 

@@ -26,7 +26,8 @@ from services.ingest.problems import EventFault
 from services.ingest.validate import Accepted
 from services.mapper.emit import basis_of
 from services.mapper.entities import ENTITIES
-from services.mapper.quote import Waiting, map_quote
+from services.mapper.questions import Question
+from services.mapper.quote import Mapped, NothingToWrite, Waiting, map_quote
 from services.mapper.record import Folded, fold, versions_of
 from services.mapper.scope import MappingRejected
 
@@ -36,6 +37,11 @@ _SWITCHED_OFF = {
     "quote": "quotes are switched off: the file has no `quotes`",
     "opportunity": "opportunities are switched off: the file has no `opportunities`",
     "product": "products are switched off: the file has no `items.push: true`",
+}
+_NOT_WRITTEN = {
+    "not_won": "nothing is written before the quote is won (quotes.push)",
+    "unanswered": "nothing is written before the question is answered",
+    "no_opportunity": "nothing is written: no opportunity is made for a converted quote (opportunities.won.if_none)",
 }
 
 
@@ -50,6 +56,7 @@ class Tried(msgspec.Struct, frozen=True):
     event: str
     said: str
     commands: tuple[Command, ...] = ()
+    questions: tuple[Question, ...] = ()
     faults: tuple[Fault, ...] = ()
 
 
@@ -125,17 +132,20 @@ def try_events(rules: RuleSet, events: Sequence[Accepted]) -> list[Tried]:
             tried.append(Tried(envelope.id, _SWITCHED_OFF.get(kind, f"the file switches no {kind} on")))
         elif isinstance(made, Waiting):
             tried.append(Tried(envelope.id, "waits: the quote itself has not been published yet"))
+        elif isinstance(made, NothingToWrite):
+            tried.append(Tried(envelope.id, _NOT_WRITTEN[made.why], questions=made.questions))
         else:
-            tried.append(Tried(envelope.id, folded.status, made))
+            tried.append(Tried(envelope.id, folded.status, made.commands, made.questions))
     return tried
 
 
 def _mapped(
     folded: Folded, rules: RuleSet, basis: Basis
-) -> tuple[Command, ...] | Waiting | Literal["switched_off"]:
+) -> Mapped | NothingToWrite | Waiting | Literal["switched_off"]:
     kind = folded.record.kind
     if kind != "quote":
-        return ENTITIES[kind](folded.record, rules, basis)
+        made = ENTITIES[kind](folded.record, rules, basis)
+        return made if isinstance(made, str) else Mapped(made)
     if rules.quotes is None:
         return "switched_off"
     return map_quote(folded.record, rules, basis, folded.touched)
@@ -147,6 +157,7 @@ def _document(tried: Tried) -> dict[str, Any]:
         "event": tried.event,
         "result": tried.said,
         "faults": tried.faults,
+        "questions": tried.questions,
         "commands": commands,
         "requests": _preview(tried.commands),
     }
@@ -167,6 +178,8 @@ def _show(tried: Tried) -> None:
         print_table(("field", "value", "write"), rows, title=title)
         for notice in command.notices:
             say(f"  note: {notice.message}", style="yellow")
+    for question in tried.questions:
+        say(f"  asked: {question.message} ({', '.join(question.choices)})", style="yellow")
     requests = _preview(tried.commands)
     if requests:
         say("what a new record of each would be sent to Halo with:", style="bold")

@@ -117,6 +117,15 @@ RESOURCES: tuple[Resource, ...] = (
         link_table=997,
     ),
     Resource(
+        "SalesOrder",
+        "SalesOrder",
+        "salesorders",
+        filters=same("ticket_id", "client_id", "site_id", "user_id"),
+        search=("title", "po_number"),
+        scopes=("sos",),
+        link_table=996,
+    ),
+    Resource(
         "ExternalLink",
         "ExternalLink",
         "links",
@@ -132,7 +141,7 @@ RESOURCES: tuple[Resource, ...] = (
         ),
         many={"module_list": "module_id"},
         search=("third_party_id", "third_party_desc"),
-        scopes=("customers", "items", "quotes", "sales", "tickets"),
+        scopes=("customers", "items", "quotes", "sales", "sos", "tickets"),
     ),
     Resource(
         "Supplier",

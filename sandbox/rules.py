@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from sandbox import attachments, lookups, quotation, tickets
+from sandbox import attachments, lookups, orders, quotation, tickets
 from sandbox.errors import broken_reference, missing_column, rule_error
 from sandbox.instance import Instance
 from sandbox.schema import stamp
@@ -236,6 +236,7 @@ RULES: Mapping[str, Rule] = {
     "Item": item,
     "Faults": ticket,
     "Quotation": quote,
+    "SalesOrder": orders.sales_order,
     "Supplier": supplier,
     "Address": address,
     "Attachment": attachments.saved,

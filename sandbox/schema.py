@@ -15,8 +15,8 @@ import msgspec
 Fields = Mapping[str, str]
 Faults = dict[str, list[str]]
 
+LINES: Mapping[str, str] = {"Quotation": "QuotationDetail", "SalesOrder": "OrderLine"}
 NESTED: Mapping[str, str] = {
-    "lines": "QuotationDetail",
     "items_issued": "FaultItem",
     "new_external_link": "ExternalLink",
     "delivery_address": "Address",
@@ -61,17 +61,17 @@ class Schema:
                 continue
             path = f"{at}.{name}" if at else name
             try:
-                bound[name] = self._value(kind, name, value, path, faults)
+                inner = LINES.get(entity) if name == "lines" else NESTED.get(name)
+                bound[name] = self._value(kind, inner, value, path, faults)
             except MismatchError as mismatch:
                 faults.setdefault(path, []).append(f"{mismatch} Path '{path}', line 1, position 0.")
         return bound
 
-    def _value(self, kind: str, name: str, value: Any, path: str, faults: Faults) -> Any:
+    def _value(self, kind: str, entity: str | None, value: Any, path: str, faults: Faults) -> Any:
         if kind not in {"list", "object"}:
             return scalar(kind, value)
         if kind == "list" and not isinstance(value, list):
             raise MismatchError(f"Error converting value {shown(value)} to an array.")
-        entity = NESTED.get(name)
         if entity is None:
             return value
         if kind == "list":

@@ -26,6 +26,8 @@ FIRST_IDS: Mapping[str, int] = {
     "FaultItem": 6001,
     "Quotation": 2001,
     "QuotationDetail": 5001,
+    "SalesOrder": 3001,
+    "OrderLine": 7001,
     "ExternalLink": 9001,
 }
 

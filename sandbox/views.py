@@ -43,17 +43,24 @@ NAMES: Mapping[str, Mapping[str, tuple[str, str, str]]] = {
         "assigned_agent_name": ("assigned_agent", "Agent", "name"),
         "currency_code_name": ("currency_code", "Currency", "code"),
     },
+    "SalesOrder": {
+        "client_name": ("client_id", "Client", "name"),
+        "site_name": ("site_id", "Site", "name"),
+        "user_name": ("user_id", "Users", "name"),
+        "assigned_agent_name": ("assigned_agent", "Agent", "name"),
+        "currency_code_name": ("currency_code", "Currency", "code"),
+    },
     "Address": {"site_name": ("site_id", "Site", "name"), "user_name": ("user_id", "Users", "name")},
 }
 ADDRESSES = frozenset({"delivery_address", "invoice_address"})
 HIDDEN_IN_LISTS: Mapping[str, frozenset[str]] = {
     "Quotation": frozenset({"lines", "revenue", "total", "tax_total", "profit", "margin"}),
+    "SalesOrder": frozenset({"lines"}),
     "Site": ADDRESSES,
-    "Faults": frozenset({"items_issued"}),
-    "TicketType": frozenset({"fields"}),
 }
 HIDDEN_WITHOUT_DETAILS: Mapping[str, frozenset[str]] = {
     "Quotation": frozenset({"lines"}),
+    "SalesOrder": frozenset({"lines"}),
     "Site": ADDRESSES,
     "Faults": frozenset({"items_issued"}),
     "TicketType": frozenset({"fields"}),

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from sandbox import attachments, listing, rights, rules, views
+from sandbox import attachments, listing, orders, rights, rules, views
 from sandbox.errors import Answer, RefusalError, binding_error, empty, json_answer, rule_error
 from sandbox.instance import Instance
 from sandbox.lookups import row_id
@@ -156,6 +156,8 @@ def save(instance: Instance, resource: Resource, element: dict[str, Any]) -> dic
     store.put(table, {**values, "id": number})
     if before is None and table == "Client":
         rules.after_client(instance, number, element)
+    if table == "Quotation":
+        orders.after_quote(instance, number, before)
     if before is None and table == "CustomIntegration":
         store.put(table, {**values, "id": number, "module_id": 10_000 + number})
     write_links(instance, resource, number, element)

@@ -25,7 +25,7 @@ Lookup = Literal[
     "team",
     "ticket_type",
 ]
-MatchBy = Literal["halo_id", "our_key", "sku", "email", "name", "parent_main"]
+MatchBy = Literal["halo_id", "our_key", "sku", "email", "name", "parent_main", "quotation"]
 
 
 class Field(OwnData, Generic[T], frozen=True, kw_only=True):
@@ -63,7 +63,8 @@ class Named(OwnData, frozen=True, kw_only=True):
 class Match(OwnData, frozen=True, kw_only=True):
     """One way to find the record that already is this target, in the order of the tenant's rules.
 
-    `parent_main` adopts the parent's main record (a client's main site or contact).
+    `parent_main` adopts the parent's main record (a client's main site or contact), `quotation` the order that Halo
+    made of the same source quote.
     """
 
     by: MatchBy

@@ -21,6 +21,7 @@ from schemas.sales_commands import (
     UpsertQuote,
 )
 from schemas.targets import Kind
+from schemas.won_commands import CompleteOpportunity, CreateSalesOrder, GroupIncome, OrderLines
 
 COMMANDS: dict[str, type[Command]] = {
     "upsert_client.v1": UpsertClient,
@@ -30,6 +31,8 @@ COMMANDS: dict[str, type[Command]] = {
     "upsert_opportunity.v1": UpsertOpportunity,
     "upsert_quote.v1": UpsertQuote,
     "attach_file.v1": AttachFile,
+    "complete_opportunity.v1": CompleteOpportunity,
+    "create_sales_order.v1": CreateSalesOrder,
 }
 
 TYPE_OF_KIND: dict[Kind, str] = {command.kind: name for name, command in COMMANDS.items()}
@@ -41,8 +44,11 @@ __all__ = [
     "AttachFile",
     "Basis",
     "Command",
+    "CompleteOpportunity",
+    "CreateSalesOrder",
     "Field",
     "FileSource",
+    "GroupIncome",
     "HaloId",
     "ItemAccounts",
     "Lookup",
@@ -52,6 +58,7 @@ __all__ = [
     "Named",
     "Notice",
     "OpportunityLine",
+    "OrderLines",
     "QuoteLine",
     "SiteAddress",
     "Totals",

@@ -11,11 +11,12 @@ import msgspec
 
 
 def field_descriptions(struct: type[msgspec.Struct]) -> dict[str, str]:
-    """The description of each field by its name, those of its bases included; a field without one is missing."""
+    """The description of each field by its name in JSON, its bases included; a field without one is missing."""
     found: dict[str, str] = {}
     for base in reversed(struct.__mro__):
         found |= _of_module(base.__module__).get(base.__name__, {})
-    return {name: text for name, text in found.items() if name in struct.__struct_fields__}
+    written = zip(struct.__struct_fields__, struct.__struct_encode_fields__, strict=True)
+    return {encoded: found[name] for name, encoded in written if name in found}
 
 
 @functools.cache

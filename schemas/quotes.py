@@ -1,6 +1,7 @@
-"""The quote family of source events: `quote.published`, `quote.updated`, `quote.status_changed`.
+"""The quote family of source events: `quote.published`, `quote.updated`, `quote.status_changed`, `quote.converted`.
 
-A published or updated quote carries the whole document; a status change carries the status alone. Money is in
+A published or updated quote carries the whole document; a status change carries the status alone, a conversion what the
+document became. Money is in
 the document's currency; unit prices are before discount and without tax.
 """
 
@@ -263,6 +264,10 @@ class Quote(SourceData, frozen=True, kw_only=True):
     """The quote as a document, by reference."""
     files: Annotated[tuple[FileRef, ...], Meta(max_length=MAX_FILES)] = ()
     """Other files that go with it, by reference."""
+    description: LongText | None = None
+    """What the quote is about."""
+    po_number: Text | None = None
+    """The customer's PO number."""
     custom: dict[str, Text] = {}
     """Fields of the producer's own, by name."""
 
@@ -288,7 +293,37 @@ class QuoteStatus(SourceData, frozen=True, kw_only=True):
     """Why, in a few words."""
 
 
-QuoteEventType = Literal["quote.published.v1", "quote.updated.v1", "quote.status_changed.v1"]
+class Answers(
+    SourceData,
+    frozen=True,
+    kw_only=True,
+    rename={"opportunity_missing": "won.opp.missing", "opportunity_exists": "won.opp.exists"},
+):
+    """What the producer's own user has answered already; each name is a question that the hub would ask."""
+
+    opportunity_missing: Literal["create", "skip"] | None = None
+    """The converted quote has no opportunity: shall a won one be created?"""
+    opportunity_exists: Literal["convert", "leave"] | None = None
+    """The converted quote has an opportunity: shall it be completed as Won?"""
+
+
+class QuoteConversion(SourceData, frozen=True, kw_only=True):
+    """What `quote.converted` carries: what the document became, with its number there.
+
+    An invoice is past an order: a document that became both is told as it became each.
+    """
+
+    to: Literal["order", "invoice"]
+    """What it became."""
+    number: Text | None = None
+    """The number of the order or invoice."""
+    answers: Answers = Answers()
+    """What the producer's user has been asked already."""
+
+
+QuoteEventType = Literal[
+    "quote.published.v1", "quote.updated.v1", "quote.status_changed.v1", "quote.converted.v1"
+]
 
 
 def unsaid_faults(document: Any) -> Iterator[tuple[str, str]]:

@@ -48,6 +48,12 @@ def _types() -> tuple[MessageType, ...]:
             "product.upserted.v1", products.SourceProduct, topics.PRODUCTS, "A product was made or changed."
         ),
         MessageType("file.added.v1", files.FileAdded, topics.QUOTES, "A file was added to an opportunity."),
+        MessageType(
+            "quote.converted.v1",
+            quotes.QuoteConversion,
+            topics.QUOTES,
+            "A quote became an order or an invoice.",
+        ),
     )
     halo = (
         MessageType("halo.client.changed.v1", halo_events.HaloClient, topics.HALO, "A Halo client was seen."),

@@ -121,6 +121,7 @@ class UpsertOpportunity(Command, frozen=True, kw_only=True):
         "status": ("status",),
         "value": ("value",),
         "lines": ("lines",),
+        "po_number": ("po_number",),
     }
 
     client: Field[Target] | UnsetType = UNSET
@@ -145,6 +146,8 @@ class UpsertOpportunity(Command, frozen=True, kw_only=True):
     """What it is worth."""
     lines: Field[tuple[OpportunityLine, ...]] | UnsetType = UNSET
     """All products, in their order."""
+    po_number: Field[Text] | UnsetType = UNSET
+    """The customer's PO number."""
 
 
 class QuoteLine(OwnData, frozen=True, kw_only=True):
@@ -199,7 +202,10 @@ class Totals(OwnData, frozen=True, kw_only=True):
 
 
 class UpsertQuote(Command, frozen=True, kw_only=True):
-    """Create or update a Halo quote: its head, its status and its lines, each with an order of its own."""
+    """Create or update a Halo quote: its head, its status and its lines, each with an order of its own.
+
+    `first_status` is what a new quote starts with when Halo has no status by the name of `status`.
+    """
 
     kind = "quote"
     groups = {
@@ -214,6 +220,9 @@ class UpsertQuote(Command, frozen=True, kw_only=True):
             "agent",
             "currency",
             "note",
+            "description",
+            "po_number",
+            "first_status",
         ),
         "status": ("status",),
         "lines": ("lines", "totals", "carriage"),
@@ -239,6 +248,12 @@ class UpsertQuote(Command, frozen=True, kw_only=True):
     """The Halo currency, by name."""
     note: Field[str] | UnsetType = UNSET
     """A text for the customer."""
+    description: Field[str] | UnsetType = UNSET
+    """What the quote is about."""
+    po_number: Field[Text] | UnsetType = UNSET
+    """The customer's PO number."""
+    first_status: Field[Named] | UnsetType = UNSET
+    """The Halo status that a new quote starts with, by name."""
     status: Field[Named] | UnsetType = UNSET
     """The Halo status, by name."""
     lines: Field[tuple[QuoteLine, ...]] | UnsetType = UNSET

@@ -11,8 +11,18 @@ from typing import Literal
 
 from schemas.base import HaloId, Id, OwnData, TenantName
 
-Kind = Literal["client", "site", "user", "item", "opportunity", "quote", "attachment"]
-KINDS: tuple[Kind, ...] = ("client", "site", "user", "item", "opportunity", "quote", "attachment")
+Kind = Literal["client", "site", "user", "item", "opportunity", "quote", "attachment", "won", "sales_order"]
+KINDS: tuple[Kind, ...] = (
+    "client",
+    "site",
+    "user",
+    "item",
+    "opportunity",
+    "quote",
+    "attachment",
+    "won",
+    "sales_order",
+)
 """In the order of dependencies: what others refer to comes first."""
 
 OUR_KEY_LENGTH = 32

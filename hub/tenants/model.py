@@ -11,12 +11,12 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PrivateAttr, StrictBool, StrictInt, StrictStr, model_validator
+from pydantic import Field, PrivateAttr, StrictInt, StrictStr, model_validator
 
-from hub.tenants.file_hosts import FileHost
 from hub.tenants.items import Items
 from hub.tenants.names import by_folded_name, folded
 from hub.tenants.opportunities import Opportunities
+from hub.tenants.quotes import Quotes
 from hub.tenants.values import (
     Bulk,
     HaloName,
@@ -109,6 +109,8 @@ _SECTIONS = {
     "opportunity": "opportunities",
     "quote": "quotes",
     "attachment": "quotes",
+    "won": "opportunities",
+    "sales_order": "quotes",
 }
 
 
@@ -154,39 +156,6 @@ class Addresses(Section):
     """That of the third line."""
     line4: SourceField | None = None
     """That of the fourth line."""
-
-
-class Taxes(Section):
-    """Which taxes are written."""
-
-    push: StrictBool = True
-    """Whether taxes are written at all."""
-    skip: tuple[StrictStr, ...] = ("avalara",)
-    """Calculators whose taxes are not written."""
-
-    @cached_property
-    def skipped(self) -> frozenset[str]:
-        return frozenset(folded(calculator) for calculator in self.skip)
-
-
-class Quotes(Section):
-    """Quotes. A switch: `quotes: {}` turns them on; needs `opportunities` and `items.asset_group`."""
-
-    revisions: Literal["overwrite"] = "overwrite"
-    """What a new revision becomes: `overwrite` keeps one Halo quote for all of them."""
-    statuses: Table = {}
-    """Source status to Halo status; one that Halo doesn't have changes nothing."""
-    taxes: Taxes = Taxes()
-    """Which taxes are written."""
-    pdf: StrictBool = True
-    """Whether a quote's PDF is attached to its opportunity."""
-    file_hosts: Annotated[tuple[FileHost, ...], Field(max_length=100)] = ()
-    """Hosts that files of quotes may be fetched from; `*.` in front stands for any name below. None: no file is."""
-    on_rejected_predecessor: OnRejected = "supersede"
-
-    @cached_property
-    def status_table(self) -> dict[str, str | int]:
-        return by_folded_name(self.statuses)
 
 
 class RuleSet(Section):

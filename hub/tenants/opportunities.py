@@ -51,6 +51,23 @@ class OpportunityLines(Section):
             yield f"{_LINES}.cost", f"has no effect: `{_LINES}.write` is none"
 
 
+class Won(Section):
+    """What becomes of the opportunity when its quote is converted."""
+
+    when: Literal["order", "invoice", "never"] = Field(
+        default="order",
+        description="Which conversion of the quote completes its opportunity as Won. An invoice is past an order; "
+        "`never`: people do it in Halo.",
+    )
+    if_none: Literal["ask", "create", "skip"] = Field(
+        default="skip",
+        description="Where the quote has no opportunity when it is converted: create a won one, or don't, or ask.",
+    )
+    if_exists: Literal["ask", "convert"] = Field(
+        default="ask", description="Where it has one: complete it, or ask first."
+    )
+
+
 class Opportunities(Section):
     """Present is on. Quotes need it, since a Halo quote lives under an opportunity."""
 
@@ -75,7 +92,13 @@ class Opportunities(Section):
     lines: OpportunityLines = Field(
         default=OpportunityLines(), description="Products on the opportunity; quotes have lines of their own."
     )
+    won: Won = Field(default=Won(), description="What becomes of it when its quote is converted.")
     on_rejected_predecessor: OnRejected = "supersede"
+
+    @cached_property
+    def won_status(self) -> str | int:
+        """The Halo status of a won opportunity."""
+        return self.status_table.get("won", "Won")
 
     @cached_property
     def ticket_type_table(self) -> dict[str, str | int]:

@@ -12,8 +12,14 @@ QUOTING = (
     "edit:tickets",
     "read:suppliers",
 )
+ORDERS = ("edit:sos",)
+"""Beside those, where a won quote gets a sales order."""
 
 
 def scopes_of(rules: RuleSet) -> tuple[str, ...]:
-    """The scopes of the token request: the file's own list, or what quoting needs."""
-    return QUOTING if rules.halo.scopes == "auto" else tuple(rules.halo.scopes)
+    """The scopes of the token request: the file's own list, or what its sections need."""
+    if rules.halo.scopes != "auto":
+        return tuple(rules.halo.scopes)
+    effective = (rules, *map(rules.for_source, rules.sources))
+    orders = any(one.quotes is not None and one.quotes.sales_order for one in effective)
+    return (*QUOTING, *ORDERS) if orders else QUOTING

@@ -155,7 +155,7 @@ class Execution:
     ) -> Ended | Parked | None:
         fields = self._command.state_fields()
         # Its place under others is enough to look for a record.
-        parents = tuple(name for name in ("client", "site", "opportunity") if name in fields)
+        parents = tuple(name for name in ("client", "site", "opportunity", "quote") if name in fields)
         compares = isinstance(question, planned.ReadRecord) and not self._command.ensure
         waiting = await self._resolve(fields if compares else parents)
         if waiting is not None:
@@ -297,10 +297,10 @@ class Execution:
         self._record = record
         children = self._spec.children(self._command, record, self._row)
         self._row = msgspec.structs.replace(self._row, children=children)
-        self._notices += self._spec.check(self._command, record)
+        result: Result = "created" if intent.operation == "create" else "updated"
+        self._notices += self._spec.check(self._command, record, created=result == "created")
         if record.get("_warning"):
             self._notices.append(Notice(code="halo.warning", message=str(record["_warning"])))
-        result: Result = "created" if intent.operation == "create" else "updated"
         try:
             return await self._applied_as(result, halo_id, self._answered_hash())
         except Overtaken:

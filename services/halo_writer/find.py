@@ -15,12 +15,13 @@ from halo import GateClosed, HaloClient, Reply, Resource, as_id, record_count, r
 from halo.resources import CLIENT, EXTERNAL_LINK, ITEM, SITE, USERS
 from hub.store import catalogue, proofs, targets
 from hub.store.engine import Store
-from schemas.commands import Command, Notice, UpsertSite, UpsertUser
+from schemas.commands import Command, CreateSalesOrder, Notice, UpsertSite, UpsertUser
 from schemas.commands import Match as MatchRule
 from schemas.control import CatalogueKind, LookupBy
 from schemas.targets import Target, TargetState, our_key
 from services.halo_writer.kinds.base import KindSpec, Refused, Resolved, carries, value_of
 from services.halo_writer.names import folded
+from services.halo_writer.orders import made_by_halo
 from services.halo_writer.plan import GONE, ByOurKey, Match, Matched, NoMatch, Reserved, Several
 
 PICKED_GONE_FIX = "publish the event again with the id of one that exists, or asking for a new one"
@@ -69,6 +70,9 @@ class Finder:
 
         Uses what was proven on this tenant; when nothing was, tries all ways, and says that absence isn't proven.
         """
+        if spec.step_on is not None:
+            # It has made no record that could be missed.
+            return ByOurKey((), proven=True, at=now)
         target = command.target
         async with self._store.read() as conn:
             proven = (await proofs.load(conn, target.tenant, target.instance)).get(spec.kind, [])
@@ -134,6 +138,8 @@ class Finder:
         Where Halo has none, the target's natural keys are reserved: of two new targets with one of them in common
         the later waits for the earlier one's record.
         """
+        if spec.step_on is not None:
+            return Matched(resolved.target(value_of(getattr(command, spec.step_on))))
         found = await self._first(spec, command, resolved)
         if isinstance(found, NoMatch):
             return await self._reserved(spec, command)
@@ -187,6 +193,10 @@ class Finder:
                 return await self._by_name(spec, command, resolved, rule, fresh)
             case "parent_main":
                 return await self._main_site(command, resolved)
+            case "quotation":
+                assert isinstance(command, CreateSalesOrder)
+                order = await made_by_halo(self._store, command, resolved, self._rows)
+                return None if order is None else Matched(order)
             case _:
                 return None
 

@@ -13,7 +13,7 @@ import msgspec
 
 from hub.bus.records import Record
 from hub.store.pending import Pending
-from schemas.commands import COMMANDS, Command, Field, QuoteLine
+from schemas.commands import COMMANDS, Command, Field, OrderLines, QuoteLine
 from schemas.envelope import Envelope, EnvelopeInvalid, Fault, from_headers
 from schemas.registry import decode
 from schemas.targets import Target
@@ -80,8 +80,9 @@ def _targets(command: Command) -> Iterator[tuple[str, Target]]:
             continue
         if isinstance(field.value, Target):
             yield name, field.value
-        elif isinstance(field.value, tuple):
-            for place, line in enumerate(field.value):
+        lines = field.value.lines if isinstance(field.value, OrderLines) else field.value
+        if isinstance(lines, tuple):
+            for place, line in enumerate(lines):
                 if isinstance(line, QuoteLine) and line.item is not None:
                     yield f"lines[{place}].item", line.item
 

@@ -8,8 +8,9 @@ from decimal import Decimal
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from halo.wire import as_id
 from hub.store import catalogue, targets
-from schemas.commands import Command, Named, Notice, UpsertQuote
+from schemas.commands import Command, CreateSalesOrder, Named, Notice, QuoteLine, UpsertQuote
 from schemas.targets import Target
 from services.halo_writer.kinds.base import Resolved, SoldItem, references, value_of
 from services.halo_writer.names import Found, Unknown, resolve
@@ -100,23 +101,35 @@ async def _name(conn: AsyncConnection, target: Target, named: Named) -> Found | 
 
 def _on_its_line(unknown: Unknown, command: Command, named: Named) -> Unknown:
     """The same, naming the quote's line that it is about."""
-    lines = value_of(command.lines) or () if isinstance(command, UpsertQuote) else ()
+    lines, _ = _lines(command)
     for line in lines:
         if named in (line.billing_period, line.supplier, line.halo_item):
             return Unknown(f"line {line.id} ({line.name}): {unknown.message}", unknown.fix)
     return unknown
 
 
+def _lines(command: Command) -> tuple[tuple[QuoteLine, ...], bool]:
+    """The lines that a command sells, and whether each is booked to an account."""
+    match command:
+        case UpsertQuote():
+            return value_of(command.lines) or (), False
+        case CreateSalesOrder():
+            order = value_of(command.lines)
+            return ((), False) if order is None else (order.lines, bool(order.accounts))
+        case _:
+            return (), False
+
+
 async def _sold(
     conn: AsyncConnection, command: Command, ids: Mapping[Target, int], names: Mapping[Named, int | None]
 ) -> dict[int, SoldItem]:
-    """What the catalogue knows of the items whose lines Halo may refuse: those that recur or have a discount."""
-    if not isinstance(command, UpsertQuote):
-        return {}
+    """What the catalogue knows of the items whose lines Halo may refuse, or whose group decides on their account."""
+    lines, booked = _lines(command)
     known: dict[int, SoldItem] = {}
-    for line in value_of(command.lines) or ():
-        item_id = ids.get(line.item) if line.item is not None else names.get(line.halo_item)
-        if item_id is None or item_id in known or not (line.recurring or line.discount_percent > 0):
+    for line in lines:
+        named = None if line.halo_item is None else names.get(line.halo_item)
+        item_id = named if line.item is None else ids.get(line.item)
+        if item_id is None or item_id in known or not (booked or line.recurring or line.discount_percent > 0):
             continue
         row = await catalogue.by_id(conn, command.target.tenant, command.target.instance, "item", item_id)
         if row is not None:
@@ -125,5 +138,6 @@ async def _sold(
             known[item_id] = SoldItem(
                 recurring=bool(data.get("isrecurringitem")),
                 max_discount_percent=None if most is None else Decimal(str(most)),
+                group_id=as_id(data.get("assetgroup_id")),
             )
     return known

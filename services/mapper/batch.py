@@ -23,11 +23,30 @@ from services.mapper.emit import basis_of, command_message
 from services.mapper.entities import ENTITIES
 from services.mapper.files import map_file, quote_of
 from services.mapper.intake import Event, Refused, refused
-from services.mapper.quote import Desired, Waiting, commands, desired, link_of
+from services.mapper.questions import Question
+from services.mapper.quote import (
+    Desired,
+    Mapped,
+    NothingToWrite,
+    Waiting,
+    commands,
+    desired,
+    link_of,
+)
 from services.mapper.record import Folded, fold, versions_of
 from services.mapper.scope import MappingRejected
 
-Result = Literal["mapped", "repeat", "stale", "waiting", "parked", "switched_off"]
+Result = Literal[
+    "mapped",
+    "repeat",
+    "stale",
+    "waiting",
+    "parked",
+    "switched_off",
+    "not_won",
+    "unanswered",
+    "no_opportunity",
+]
 
 _CONFLICT = Fault("revision", "another event of this entity has this revision with other content")
 _MIXED = Fault("revision", "an entity's events all carry a revision, or none does; this one differs")
@@ -69,6 +88,7 @@ class Batch:
         self.waiting: dict[RecordKey, Event] = {}
         self.arrived: set[RecordKey] = set()
         self.parked: list[Event] = []
+        self.questions: list[tuple[Event, Question]] = []
         self.surprises: list[tuple[Event, Exception]] = []
 
     def run(self, events: Sequence[Event]) -> None:
@@ -113,27 +133,33 @@ class Batch:
         record, effective = folded.record, rules.rules.for_source(event.key.source)
         basis = basis_of(event.envelope, event.record.topic, versions_of(record), rules.sequence, rules.hash)
         try:
+            made: Mapped | NothingToWrite | Literal["waiting", "switched_off"]
             if event.key.kind == "quote":
                 made = self._quote(event, folded, effective, rules.hash, basis)
             elif isinstance(event.data, FileAdded):
                 made = self._file(event, event.data, record, effective, basis)
             else:
-                made = ENTITIES[event.key.kind](record, effective, basis)
+                commanded = ENTITIES[event.key.kind](record, effective, basis)
+                made = commanded if isinstance(commanded, str) else Mapped(commanded)
         except MappingRejected as error:
             return _refuse(event, "mapping.rejected", error.faults)
         if isinstance(made, str):
             return made
-        messages = [command_message(command, event.envelope) for command in made]
-        fault = self._too_large(made, messages)
+        if isinstance(made, NothingToWrite):
+            self.questions += [(event, question) for question in made.questions]
+            return made.why
+        messages = [command_message(command, event.envelope) for command in made.commands]
+        fault = self._too_large(made.commands, messages)
         if fault is not None:
             return _refuse(event, "command.too_large", (fault,))
         self.outgoing += messages
-        self.commands.update(TYPE_OF_KIND[command.kind] for command in made)
+        self.commands.update(TYPE_OF_KIND[command.kind] for command in made.commands)
+        self.questions += [(event, question) for question in made.questions]
         return "mapped" if folded.status == "effective" else _quiet(folded)
 
     def _quote(
         self, event: Event, folded: Folded, rules: RuleSet, rule_hash: str, basis: Basis
-    ) -> tuple[Command, ...] | Literal["waiting", "switched_off"]:
+    ) -> Mapped | NothingToWrite | Literal["waiting", "switched_off"]:
         if rules.quotes is None:
             return "switched_off"
         record = folded.record
@@ -145,7 +171,7 @@ class Batch:
 
     def _file(
         self, event: Event, added: FileAdded, record: Record, rules: RuleSet, basis: Basis
-    ) -> tuple[Command, ...] | Literal["waiting", "switched_off"]:
+    ) -> Mapped | Literal["waiting", "switched_off"]:
         """The command of a file; which opportunity it is for, its quote says, which may not be here yet."""
         if rules.opportunities is None:
             return "switched_off"
@@ -158,7 +184,7 @@ class Batch:
             link = link_of(quote)
         self.waiting.pop(event.key, None)
         self.arrived.add(event.key)
-        return map_file(record, link, rules, basis)
+        return Mapped(map_file(record, link, rules, basis))
 
     def _too_large(self, made: Sequence[Command], messages: Sequence[Outgoing]) -> Fault | None:
         for command, message in zip(made, messages, strict=True):

@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import msgspec
 
-from hub.tenants.model import Taxes
 from hub.tenants.names import folded
+from hub.tenants.quotes import Taxes
 from schemas.commands import Named, Notice, QuoteLine, Totals
 from schemas.quotes import Line, Tax
 from services.mapper.item import item_target

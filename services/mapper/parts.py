@@ -12,6 +12,7 @@ from schemas.files import FileAdded, FileRef
 from schemas.opportunities import Opportunity
 from schemas.products import SourceProduct
 from schemas.quotes import (
+    Answers,
     Contact,
     Customer,
     Line,
@@ -19,12 +20,13 @@ from schemas.quotes import (
     OpportunityLink,
     Person,
     Quote,
+    QuoteConversion,
     QuoteStatus,
     Tax,
 )
 
-GroupName = Literal["head", "lines", "status", "link"]
-GROUPS: tuple[GroupName, ...] = ("head", "lines", "status", "link")
+GroupName = Literal["head", "lines", "status", "link", "conversion", "answers"]
+GROUPS: tuple[GroupName, ...] = ("head", "lines", "status", "link", "conversion", "answers")
 
 
 class Parties(Protocol):
@@ -57,6 +59,8 @@ class QuoteHead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     note: str | None = None
     pdf: FileRef | None = None
     files: tuple[FileRef, ...] = ()
+    description: str | None = None
+    po_number: str | None = None
     custom: dict[str, str] = {}
 
 
@@ -76,10 +80,27 @@ class QuoteLink(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     id: str | None = None
 
 
+class Conversion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the quote became at its source."""
+
+    to: Literal["order", "invoice"]
+    number: str | None = None
+
+
 OWN_OPPORTUNITY = QuoteLink()
-SourceDocument = Quote | QuoteStatus | Opportunity | FileAdded | SourceProduct
+SourceDocument = Quote | QuoteStatus | QuoteConversion | Opportunity | FileAdded | SourceProduct
 """The data of any source event."""
-Part = QuoteHead | QuoteLines | QuoteStatus | QuoteLink | Opportunity | FileAdded | SourceProduct
+Part = (
+    QuoteHead
+    | QuoteLines
+    | QuoteStatus
+    | QuoteLink
+    | Conversion
+    | Answers
+    | Opportunity
+    | FileAdded
+    | SourceProduct
+)
 
 _HEAD = QuoteHead.__struct_fields__
 _LINES = QuoteLines.__struct_fields__
@@ -89,12 +110,16 @@ STATUS_DECODER = msgspec.json.Decoder(QuoteStatus)
 PRODUCT_DECODER = msgspec.json.Decoder(SourceProduct)
 LINK_DECODER = msgspec.json.Decoder(QuoteLink)
 OPPORTUNITY_DECODER = msgspec.json.Decoder(Opportunity)
+CONVERSION_DECODER = msgspec.json.Decoder(Conversion)
+ANSWERS_DECODER = msgspec.json.Decoder(Answers)
+_NO_ANSWERS = Answers()
 
 
 def split(data: SourceDocument) -> dict[GroupName, Part]:
     """The groups that an event carries. A whole document has a status group only when it names its status.
 
     A quote has a link group only when it says which opportunity it belongs under: it stays there until told otherwise.
+    Answers are a group of their own: a later conversion without any takes none back.
     """
     match data:
         case QuoteStatus():
@@ -102,6 +127,9 @@ def split(data: SourceDocument) -> dict[GroupName, Part]:
         case Opportunity():
             head: dict[GroupName, Part] = {"head": msgspec.structs.replace(data, status=None)}
             return head | _status(data.status)
+        case QuoteConversion():
+            converted: dict[GroupName, Part] = {"conversion": Conversion(to=data.to, number=data.number)}
+            return converted if data.answers == _NO_ANSWERS else {**converted, "answers": data.answers}
         case Quote():
             parts: dict[GroupName, Part] = {
                 "head": QuoteHead(**{name: getattr(data, name) for name in _HEAD}),

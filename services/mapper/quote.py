@@ -1,12 +1,11 @@
 """A folded quote as commands: what it embeds, its opportunity, and the Halo quote itself.
 
 Two steps, both pure: `desired` maps the head and the lines (the same as long as they and the rules are), `commands`
-adds the status, the order and the basis. Nothing here knows Halo's ids: references stay symbolic.
+adds the status, what winning brings, the order and the basis. Nothing here knows Halo's ids: references stay symbolic.
 """
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Set as AbstractSet
 
 import msgspec
@@ -17,8 +16,7 @@ from hub.store.records import Record
 from hub.tenants.model import RuleSet
 from hub.tenants.names import folded
 from schemas.commands import Basis, Command, Field, Named, UpsertQuote
-from schemas.identity import content_hash, group_hashes, state_hash_of
-from schemas.quotes import QuoteStatus
+from schemas.identity import group_hashes, state_hash_of
 from services.mapper.agents import owner_of
 from services.mapper.client import client_target, ensure_client
 from services.mapper.files import quote_files
@@ -31,20 +29,44 @@ from services.mapper.parts import (
     LINES_DECODER,
     LINK_DECODER,
     OWN_OPPORTUNITY,
-    STATUS_DECODER,
     GroupName,
     QuoteHead,
     QuoteLines,
     QuoteLink,
 )
+from services.mapper.po_number import po_number_of
+from services.mapper.questions import Question
 from services.mapper.record import seq_of
+from services.mapper.revisions import as_revision, quote_target
 from services.mapper.scope import NO_BASIS, MappingRejected, Scope, given, notices
 from services.mapper.site import ensure_site, site_target
+from services.mapper.status import first_status, quote_status, status_hash, word_of
 from services.mapper.user import ensure_user, user_target
+from services.mapper.winning import NotWritten, winning_of
+from services.mapper.won import with_po_number, won_steps
+
+_WHOLE: frozenset[GroupName] = frozenset({"head", "lines"})
 
 
 class Waiting(msgspec.Struct, frozen=True):
     """The quote's base has not arrived: nothing can be written yet."""
+
+
+class NothingToWrite(msgspec.Struct, frozen=True):
+    """The rules or an open question let nothing of the quote be written; it is when that has changed."""
+
+    why: NotWritten
+    questions: tuple[Question, ...] = ()
+
+
+class Mapped(msgspec.Struct, frozen=True):
+    """The commands that bring Halo to the record's state, in the order in which they depend on each other.
+
+    `questions` are what a person must answer before the steps that are left out can be made.
+    """
+
+    commands: tuple[Command, ...]
+    questions: tuple[Question, ...] = ()
 
 
 class Desired(msgspec.Struct, frozen=True):
@@ -62,11 +84,11 @@ class Desired(msgspec.Struct, frozen=True):
 
 def map_quote(
     record: Record, rules: RuleSet, basis: Basis, touched: AbstractSet[GroupName]
-) -> tuple[Command, ...] | Waiting:
-    """The commands that bring Halo to the record's state, in the order in which they depend on each other.
+) -> Mapped | NothingToWrite | Waiting:
+    """What brings Halo to the record's state, whatever led to it.
 
-    `rules` are those of the quote's producer; `touched` the groups whose commands are wanted: a status alone
-    wants the quote's only. Raises MappingRejected with every fault.
+    `rules` are those of the quote's producer; `touched` the groups whose commands are wanted: a status that wins
+    nothing wants the quote's only. Raises MappingRejected with every fault.
     """
     state = desired(record, rules)
     return state if isinstance(state, Waiting) else commands(state, record, rules, basis, touched)
@@ -88,29 +110,43 @@ def desired(record: Record, rules: RuleSet) -> Desired | Waiting:
 
 def commands(
     state: Desired, record: Record, rules: RuleSet, basis: Basis, touched: AbstractSet[GroupName]
-) -> tuple[Command, ...]:
-    """The commands of one event: the desired state with the present status, in its order and for its basis.
+) -> Mapped | NothingToWrite:
+    """What one event comes to: the desired state with the present status and winning, in its order, for its basis.
 
     Raises MappingRejected with every fault of what the quote embeds.
     """
-    seq = seq_of(record, basis.rule_sequence)
-    status = _status(record, rules)
-    hashes = state.hashes
-    if status is not UNSET:
-        hashes = {**hashes, "status": _status_hash(status)}
-    quote = replace(state.quote, basis=basis, seq=seq, status=status, state_hash=state_hash_of(hashes))
-    if not touched & {"head", "lines"}:
-        return (quote,)
+    assert rules.quotes is not None, "only a tenant with quotes maps a quote"
     scope = _scope(record, rules)
-    products = products_of(state.lines, state.quote, scope)
-    embedded = [*_embedded(state, scope), *products.items]
-    opportunity = opportunity_of(record.id, state.head, state.link, products, scope)
+    winning = winning_of(record, state.link, scope)
+    if winning.not_written is not None:
+        return NothingToWrite(winning.not_written, winning.questions)
+    seq = seq_of(record, basis.rule_sequence)
+    quote = _present(state, record, scope)
+    # What was held back until the quote is won comes whole, whatever has won it.
+    whole = bool(touched & _WHOLE) or rules.quotes.push == "won"
+    made: list[Command] = _surroundings(state, record, scope) if whole else []
+    made.append(quote)
+    if whole:
+        made += quote_files(record.id, state.head, state.link, scope)
+    made += won_steps(record.id, winning, quote, state.link, scope)
     _raise_faults(scope)
-    return (
-        *(replace(command, basis=basis) for command in embedded),
-        replace(opportunity, basis=basis, seq=() if opportunity.ensure else seq),
-        quote,
-        *(replace(command, basis=basis) for command in quote_files(record.id, state.head, state.link, scope)),
+    based = (replace(one, basis=basis, seq=() if one.ensure else seq) for one in made)
+    return Mapped(tuple(based), winning.questions)
+
+
+def _present(state: Desired, record: Record, scope: Scope) -> UpsertQuote:
+    """The quote in its present status, and the Halo quote which that is."""
+    rules = scope.rules.quotes
+    assert rules is not None, "only a tenant with quotes maps a quote"
+    word = word_of(record)
+    status = quote_status(word, rules)
+    hashes = state.hashes if status is UNSET else {**state.hashes, "status": status_hash(status)}
+    return replace(
+        state.quote,
+        target=quote_target(record, state.head, word, scope),
+        first_status=first_status(word, rules),
+        status=status,
+        state_hash=state_hash_of(hashes),
     )
 
 
@@ -123,13 +159,20 @@ def _raise_faults(scope: Scope) -> None:
         raise MappingRejected(tuple(sorted(set(scope.faults))))
 
 
-def _embedded(state: Desired, scope: Scope) -> list[Command]:
-    """What the quote refers to, in the order in which Halo needs it."""
+def _surroundings(state: Desired, record: Record, scope: Scope) -> list[Command]:
+    """What the quote refers to, in the order in which Halo needs it; its opportunity last."""
     head, lines = state.head, state.lines
-    embedded: list[Command] = [ensure_client(head, scope), ensure_site(head.customer, scope)]
+    made: list[Command] = [ensure_client(head, scope), ensure_site(head.customer, scope)]
     if head.contact is not None:
-        embedded.append(ensure_user(head.contact, head.customer, scope))
-    return [*embedded, *ensure_items(lines.lines, scope)]
+        made.append(ensure_user(head.contact, head.customer, scope))
+    products = products_of(lines, state.quote, scope)
+    opportunity = opportunity_of(record.id, head, state.link, products, scope)
+    return [
+        *made,
+        *ensure_items(lines.lines, scope),
+        *products.items,
+        with_po_number(opportunity, state.quote, state.link),
+    ]
 
 
 def link_of(record: Record) -> QuoteLink:
@@ -142,7 +185,9 @@ def _quote(quote_id: str, head: QuoteHead, lines: QuoteLines, link: QuoteLink, s
     agent, notice = owner_of(head, scope.rules.agents)
     customer, contact = head.customer, head.contact
     mapped = map_lines(lines, scope)
-    return UpsertQuote(
+    rules = scope.rules.quotes
+    assert rules is not None, "only a tenant with quotes maps a quote"
+    quote = UpsertQuote(
         target=scope.target("quote", quote_id),
         basis=NO_BASIS,
         notices=(*notices(notice), *mapped.notices),
@@ -156,27 +201,13 @@ def _quote(quote_id: str, head: QuoteHead, lines: QuoteLines, link: QuoteLink, s
         agent=agent,
         currency=_currency(head.currency, scope.rules),
         note=given(head.note),
+        description=given(head.description),
+        po_number=po_number_of(head, rules),
         lines=Field(value=mapped.lines),
         totals=Field(value=mapped.totals),
         carriage=given(mapped.carriage),
     )
-
-
-def _status(record: Record, rules: RuleSet) -> Field[Named] | UnsetType:
-    """The quote's status in Halo's word; one that Halo doesn't have leaves the status there as it is."""
-    group = record.groups.get("status")
-    if group is None:
-        return UNSET
-    status: QuoteStatus = STATUS_DECODER.decode(group.data)
-    assert rules.quotes is not None, "only a tenant with quotes maps a status"
-    name = rules.quotes.status_table.get(folded(status.status), status.status)
-    named = Named(lookup="quote_status", name=name, missing="leave", setting="quotes.statuses")
-    return Field(value=named)
-
-
-@functools.lru_cache(maxsize=1_024)
-def _status_hash(status: Field[Named]) -> str:
-    return content_hash({"status": status})
+    return as_revision(quote, rules)
 
 
 def _currency(code: str | None, rules: RuleSet) -> Field[Named] | UnsetType:

@@ -33,11 +33,13 @@ from schemas.registry import SOURCE_TYPES
 from services.mapper.batch import Batch, DesiredCache
 from services.mapper.files import quote_of
 from services.mapper.intake import Event, Refused, Tombstone, read, unforeseen
+from services.mapper.questions import Question
 
 BASE = "base"
 SETTINGS = "settings"
 _FIRST_DELAY_S = 0.5
 _LONGEST_DELAY_S = 10.0
+_WAITS = ("waiting", "parked", "unanswered")
 _log = structlog.get_logger(__name__)
 
 
@@ -175,24 +177,37 @@ class Mapper:
         counts: Counter[tuple[str, str]] = Counter()
         for event, error in mapped.surprises:
             _log.error("mapper.failed", exc_info=error, **_place(event.record))
+        for event, question in mapped.questions:
+            self._tell_question(event, question)
         for settled in mapped.settled:
             event, result = settled.event, settled.result
             if event.key in lost or isinstance(result, Refused):
                 continue
             counts[event.envelope.type, result] += 1
-            if result in ("waiting", "parked", "switched_off"):
+            if result not in ("mapped", "repeat", "stale"):
                 self._tell_outcome(event, result)
         for (event_type, ended), count in counts.items():
             self._metrics.mapper_events.labels(type=event_type, result=ended).inc(count)
         for command_type, count in mapped.commands.items():
             self._metrics.mapper_commands.labels(type=command_type).inc(count)
 
+    def _tell_question(self, event: Event, question: Question) -> None:
+        _log.warning(
+            "mapper.question",
+            tenant=event.envelope.tenant,
+            target=question.target.key,
+            question=question.id,
+            message=question.message,
+            choices=question.choices,
+            op_id=event.envelope.id,
+        )
+
     def _tell_outcome(self, event: Event, result: str) -> None:
         envelope = event.envelope
         _log.info(
             "message.settled",
             stage="mapper",
-            outcome="ignored.switched_off" if result == "switched_off" else result,
+            outcome=result if result in _WAITS else f"ignored.{result}",
             tenant=envelope.tenant,
             target=f"{event.key.source}/{event.key.kind}/{event.key.id}",
             op_id=envelope.id,

@@ -52,6 +52,21 @@ OPPORTUNITY_PRODUCT: Fields = {
     "tax": "num",
     "note2": "str",
 }
+ORDER_LINE: Fields = {
+    "sort_seq": "int",
+    "item_id": "int",
+    "name": "str",
+    "productcode": "str",
+    "quantity": "num",
+    "baseprice": "num",
+    "price": "num",
+    "discount_perc": "num",
+    "costprice": "num",
+    "item_recurring": "bool",
+    "billingperiod": "int",
+    "supplier_id": "int",
+    "nominalcode": "str",
+}
 RESOURCES: Mapping[str, Fields] = {
     "Attachment": {
         "id": "int",
@@ -134,7 +149,22 @@ RESOURCES: Mapping[str, Fields] = {
         "details": "str",
         "oppvalue": "num",
         "items_issued": "products",
+        "purchaseordernumber": "str",
         "third_party_id_string": "str",
+        "new_external_link": "link",
+    },
+    "SalesOrder": {
+        "id": "int",
+        "ticket_id": "int",
+        "quotation_id": "int",
+        "client_id": "int",
+        "site_id": "int",
+        "user_id": "int",
+        "title": "str",
+        "assigned_agent": "int",
+        "currency_code": "int",
+        "po_number": "str",
+        "lines": "order_lines",
         "new_external_link": "link",
     },
     "Quotation": {
@@ -151,13 +181,19 @@ RESOURCES: Mapping[str, Fields] = {
         "assigned_agent": "int",
         "currency_code": "int",
         "note": "str",
+        "scope": "str",
+        "ponumber": "str",
         "lines": "lines",
         "carriage_price": "num",
         "third_party_number": "str",
         "new_external_link": "link",
     },
 }
-ARRAYS: Mapping[str, Fields] = {"lines": QUOTATION_LINE, "products": OPPORTUNITY_PRODUCT}
+ARRAYS: Mapping[str, Fields] = {
+    "lines": QUOTATION_LINE,
+    "products": OPPORTUNITY_PRODUCT,
+    "order_lines": ORDER_LINE,
+}
 NESTED: Mapping[str, Fields] = {"link": EXTERNAL_LINK, "address": ADDRESS}
 _TIME = re.compile(r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}$")
 

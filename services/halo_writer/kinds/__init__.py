@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from schemas.targets import Kind
-from services.halo_writer.kinds import attachment, client, item, opportunity, quote, site, user
+from services.halo_writer.kinds import (
+    attachment,
+    client,
+    item,
+    opportunity,
+    quote,
+    sales_order,
+    site,
+    user,
+    won,
+)
 from services.halo_writer.kinds.base import KindSpec
 
 SPECS: dict[Kind, KindSpec] = {
-    module.SPEC.kind: module.SPEC for module in (client, site, user, item, opportunity, quote, attachment)
+    module.SPEC.kind: module.SPEC
+    for module in (client, site, user, item, opportunity, quote, attachment, won, sales_order)
 }

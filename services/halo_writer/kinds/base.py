@@ -10,10 +10,9 @@ import datetime as dt
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 import msgspec
-from msgspec import UNSET
 
 from halo.resources import Resource
 from schemas.commands import Command, Field, FileSource, Named, Notice
@@ -49,10 +48,11 @@ class Elsewhere(Protocol):
 
 
 class SoldItem(msgspec.Struct, frozen=True):
-    """What decides whether Halo lets a quote sell an item as it would: whether it recurs, and its highest discount."""
+    """What of an item decides how it is sold: whether it recurs, its highest discount, and its group."""
 
     recurring: bool
     max_discount_percent: Decimal | None = None
+    group_id: int | None = None
 
 
 class Resolved(msgspec.Struct, frozen=True):
@@ -87,8 +87,16 @@ def _no_children(command: Command, record: Mapping[str, Any], row: TargetState) 
     return {}
 
 
-def _no_check(command: Command, record: Mapping[str, Any]) -> tuple[Notice, ...]:
+def _no_check(command: Command, record: Mapping[str, Any], *, created: bool) -> tuple[Notice, ...]:
     return ()
+
+
+class Check(Protocol):
+    """What a person should know of Halo's record after a write; `created` says whether that made it."""
+
+    def __call__(
+        self, command: Command, record: Mapping[str, Any], *, created: bool
+    ) -> tuple[Notice, ...]: ...
 
 
 def _no_finish(command: Command, element: Row, row: TargetState) -> Row:
@@ -123,7 +131,7 @@ class KindSpec:
     key_scope: Callable[[Command, Resolved], Row | None] = lambda command, resolved: None
     natural_keys: Callable[[Command], tuple[str, ...]] = lambda command: ()
     children: Callable[[Command, Mapping[str, Any], TargetState], dict[str, int]] = _no_children
-    check: Callable[[Command, Mapping[str, Any]], tuple[Notice, ...]] = _no_check
+    check: Check = _no_check
     finish: Callable[[Command, Row, TargetState], Row] = _no_finish
     parts: Callable[[Command], frozenset[str]] = lambda command: frozenset()
     """Halo fields of the record that `children` needs; an answer without them is read back."""
@@ -133,6 +141,8 @@ class KindSpec:
     """The fields of a new record that come from elsewhere; asked for before its intent. Raises NotYet, Refused."""
     in_list_only: bool = False
     """A GET by id answers something else than the record, which is in the list that `key_scope` names."""
+    step_on: str | None = None
+    """The field that refers to the record, of a kind that makes none but writes onto one that another target made."""
     nested: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Objects inside the record that Halo takes as a whole, with those of their fields that it would lose."""
     guests: Callable[[Command, Mapping[str, Any]], Mapping[str, list[int]]] = lambda command, record: {}
@@ -236,7 +246,7 @@ def _fill(
     element: Row = {}
     for name in names:
         field = getattr(command, name)
-        if field is UNSET or not _written(field, creating=creating):
+        if not written(field, creating=creating):
             continue
         fill = spec.fills.get(name)
         if callable(fill):
@@ -248,7 +258,10 @@ def _fill(
     return element
 
 
-def _written(field: Field[Any], *, creating: bool) -> bool:
+def written(field: Any, *, creating: bool) -> TypeGuard[Field[Any]]:
+    """Whether a field of a command goes into a request that creates its record, or updates it."""
+    if not isinstance(field, Field):
+        return False
     match field.write:
         case "always":
             return True

@@ -66,4 +66,8 @@ class LineArray:
 
 
 def _known(row: TargetState) -> dict[str, int]:
-    return {name.removeprefix(_CHILD): halo_id for name, halo_id in row.children.items()}
+    return {
+        name.removeprefix(_CHILD): halo_id
+        for name, halo_id in row.children.items()
+        if name.startswith(_CHILD)
+    }

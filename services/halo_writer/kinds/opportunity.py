@@ -105,6 +105,7 @@ SPEC = KindSpec(
         "status": "status_id",
         "value": "oppvalue",
         "lines": _products,
+        "po_number": "purchaseordernumber",
     },
     key_field="third_party_id_string",
     key_scope=_key_scope,

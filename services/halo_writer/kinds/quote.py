@@ -10,9 +10,22 @@ from decimal import Decimal
 from typing import Any
 
 from halo.resources import QUOTATION
+from halo.wire import as_id
 from schemas.commands import Command, Notice, QuoteLine, UpsertQuote
-from services.halo_writer.kinds.base import KindSpec, Refused, Resolved, Row, SoldItem, value_of
+from schemas.targets import TargetState
+from services.halo_writer.kinds.base import (
+    KindSpec,
+    Refused,
+    Resolved,
+    Row,
+    SoldItem,
+    value_of,
+    written,
+)
 from services.halo_writer.kinds.line_array import LineArray
+
+OWN_ORDER = "sales_order"
+"""The part of a quote's row that names the order which Halo itself made of it."""
 
 
 def _key_scope(command: Command, resolved: Resolved) -> Row | None:
@@ -28,7 +41,7 @@ def _agent(value: Any, resolved: Resolved) -> Row:
 
 
 def _lines(value: tuple[QuoteLine, ...], resolved: Resolved) -> Row:
-    return {"lines": [_line(place, line, resolved) for place, line in enumerate(value)]}
+    return {"lines": [line_element(place, line, resolved) for place, line in enumerate(value)]}
 
 
 def _check_sold(line: QuoteLine, item_id: int, sold: SoldItem) -> None:
@@ -49,8 +62,8 @@ def _check_sold(line: QuoteLine, item_id: int, sold: SoldItem) -> None:
         )
 
 
-def _line(place: int, line: QuoteLine, resolved: Resolved) -> Row:
-    item_id = _item_id(line, resolved)
+def line_element(place: int, line: QuoteLine, resolved: Resolved) -> Row:
+    item_id = item_id_of(line, resolved)
     sold = resolved.sold.get(item_id)
     if sold is not None:
         _check_sold(line, item_id, sold)
@@ -75,7 +88,7 @@ def _line(place: int, line: QuoteLine, resolved: Resolved) -> Row:
     return {name: value for name, value in element.items() if value is not None}
 
 
-def _item_id(line: QuoteLine, resolved: Resolved) -> int:
+def item_id_of(line: QuoteLine, resolved: Resolved) -> int:
     if line.item is not None:
         return resolved.target(line.item)
     assert line.halo_item is not None, "a line sells something"
@@ -95,10 +108,17 @@ def _code(line: QuoteLine) -> str | None:
 LINES = LineArray("lines", "productcode", _code, _mark)
 
 
-def _check(command: Command, record: Mapping[str, Any]) -> tuple[Notice, ...]:
+def _children(command: Command, record: Mapping[str, Any], row: TargetState) -> dict[str, int]:
+    """The ids of its lines, and of the order that Halo itself made of it."""
+    order = as_id(record.get("salesorder_id")) or row.children.get(OWN_ORDER)
+    found = LINES.children(command, record, row)
+    return found if order is None else {**found, OWN_ORDER: order}
+
+
+def _check(command: Command, record: Mapping[str, Any], *, created: bool) -> tuple[Notice, ...]:
     """Halo recomputes totals; a difference from the source's is said, never hidden."""
     assert isinstance(command, UpsertQuote)
-    totals = value_of(command.totals)
+    totals = command.totals.value if written(command.totals, creating=created) else None
     if totals is None:
         return ()
     notices = []
@@ -130,13 +150,17 @@ SPEC = KindSpec(
         "agent": _agent,
         "currency": "currency_code",
         "note": "note",
+        "description": "scope",
+        "po_number": "ponumber",
+        # In this order: a status that Halo knows takes the place of the one to start with.
+        "first_status": "status",
         "status": "status",
         "lines": _lines,
         "carriage": "carriage_price",
     },
     key_field="third_party_number",
     key_scope=_key_scope,
-    children=LINES.children,
+    children=_children,
     check=_check,
     finish=LINES.finish,
     parts=lambda command: frozenset({"lines"}),

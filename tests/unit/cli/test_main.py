@@ -82,6 +82,12 @@ def test_json_is_one_document_and_nothing_else(capsys: pytest.CaptureFixture[str
     assert run(["catalog", "list", "--json"]) == 0
     types = {message["type"] for message in json.loads(capsys.readouterr().out)}
     assert types == SOURCE_TYPES
+    assert {
+        "quote.published.v1",
+        "quote.updated.v1",
+        "quote.status_changed.v1",
+        "quote.converted.v1",
+    } <= types
     assert run(["catalog", "schema", "quote.published.v1"]) == 0
     assert json.loads(capsys.readouterr().out)["title"] == "quote.published.v1"
     assert run(["catalog", "asyncapi"]) == 0

@@ -27,6 +27,7 @@ from services.halo_writer.kinds.base import (
 )
 from services.halo_writer.names import Found, Unknown, resolve
 from tests.unit.halo_writer.build import Tool, always, by, changed, once
+from tests.unit.halo_writer.won_build import sales_order, won
 
 TOOL = Tool()
 IDS = {"client": 12, "site": 22, "user": 33, "item": 57, "opportunity": 1001, "quote": 2001}
@@ -194,9 +195,9 @@ def test_a_pushed_tax_switches_halos_calculation_off_also_when_it_is_nothing() -
     ],
 )
 def test_totals_that_differ_by_a_cent_are_told(record: Row, codes: list[str]) -> None:
-    notices = SPECS["quote"].check(TOOL.quote(net="100", tax="20"), record)
+    notices = SPECS["quote"].check(TOOL.quote(net="100", tax="20"), record, created=True)
     assert [notice.code for notice in notices] == codes
-    assert SPECS["quote"].check(TOOL.quote(), record) == ()
+    assert SPECS["quote"].check(TOOL.quote(), record, created=True) == ()
 
 
 def test_a_recurring_item_keeps_its_price_in_halos_recurring_fields_too() -> None:
@@ -270,6 +271,8 @@ SAMPLES: dict[Kind, Command] = {
     "opportunity": TOOL.opportunity(),
     "quote": TOOL.quote(),
     "attachment": TOOL.attachment(),
+    "won": won(TOOL),
+    "sales_order": sales_order(TOOL),
 }
 
 

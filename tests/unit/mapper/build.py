@@ -23,7 +23,8 @@ from schemas.commands import (
 from schemas.envelope import Envelope
 from schemas.quotes import Quote
 from services.mapper.parts import GroupName, SourceDocument
-from services.mapper.quote import Waiting, map_quote
+from services.mapper.quote import Mapped as Made
+from services.mapper.quote import map_quote
 from services.mapper.record import fold, versions_of
 
 C = TypeVar("C", bound=Command)
@@ -148,8 +149,8 @@ def mapped(
     record = data if isinstance(data, Record) else folded((envelope(1), data))
     basis = msgspec.structs.replace(BASIS, record_versions=versions_of(record))
     made = map_quote(record, with_rules or rules(), basis, touched)
-    assert not isinstance(made, Waiting)
-    return Mapped(made)
+    assert isinstance(made, Made)
+    return Mapped(made.commands)
 
 
 def cents(amount: Decimal) -> int:

@@ -83,7 +83,11 @@ def test_events_of_one_entity_fold_one_after_another() -> None:
         "status": 2,
     }
     quotes = [command for _, command in commands(made.outgoing) if command.kind == "quote"]
-    assert [command.seq for command in quotes] == [(1, 1, 1, -1, 7), (2, 1, 1, -1, 7), (3, 3, 2, -1, 7)]
+    assert [command.seq for command in quotes] == [
+        (1, 1, 1, -1, -1, -1, 7),
+        (2, 1, 1, -1, -1, -1, 7),
+        (3, 3, 2, -1, -1, -1, 7),
+    ]
 
 
 def test_a_batch_counts_like_its_events_one_by_one() -> None:

@@ -14,14 +14,14 @@ from schemas.commands import TYPE_OF_KIND, Basis, Command
 from schemas.identity import id_of, state_hash
 from schemas.quotes import QuoteStatus
 from schemas.registry import decode, encode
-from services.mapper.quote import Waiting, map_quote
+from services.mapper.quote import Mapped, Waiting, map_quote
 from tests.unit.mapper.build import ALL, BASIS, cents, envelope, folded, line, mapped, quote, rules, status
 
 
 def made_for(record: Record, basis: Basis) -> tuple[Command, ...]:
     made = map_quote(record, rules(), basis, ALL)
-    assert not isinstance(made, Waiting)
-    return made
+    assert isinstance(made, Mapped)
+    return made.commands
 
 
 @pytest.mark.feature("quote.status.reflect", part="mapper")
@@ -60,7 +60,7 @@ def test_a_new_revision_rewrites_the_same_targets_and_lines_that_are_gone_are_go
 def test_commands_carry_the_order_of_their_entity_and_ensures_none() -> None:
     record = folded((envelope(3), quote()), (status(5), QuoteStatus(status="sent")))
     made = mapped(record)
-    assert made.quote.seq == made.opportunity.seq == (5, 3, 3, -1, 7)
+    assert made.quote.seq == made.opportunity.seq == (5, 3, 3, -1, -1, -1, 7)
     assert {command.seq for command in made.commands if command.ensure} == {()}
     assert {command.kind for command in made.commands if command.ensure} == {"client", "site", "item"}
 

@@ -24,7 +24,7 @@ from schemas.registry import decode, encode
 from schemas.topics import QUOTES
 from services.mapper.batch import Batch, DesiredCache
 from services.mapper.intake import Event, read
-from services.mapper.quote import map_quote
+from services.mapper.quote import Mapped, map_quote
 from services.mapper.record import fold
 from services.mapper.settings_duty import SettingsDuty
 from tests.unit.mapper.build import BASIS, START, envelope, mapped, quote, rules
@@ -161,7 +161,9 @@ def test_every_event_that_makes_or_changes_the_opportunity_brings_its_pdf(event_
 
 
 def _commands(record: Any) -> Any:
-    return map_quote(record, rules(), BASIS, frozenset({"head", "lines", "status"}))
+    made = map_quote(record, rules(), BASIS, frozenset({"head", "lines", "status"}))
+    assert isinstance(made, Mapped)
+    return made.commands
 
 
 @pytest.mark.feature("file.manual", part="mapper")

@@ -115,7 +115,7 @@ def test_every_fault_is_told_at_once_with_its_key_and_value() -> None:
         halo: {url: "http://acme.halopsa.com", client_secret: hunter2hunter2, bugdet: {}, budget: {window: 5}}
         agents: {owner: boss, map: {Jane: Jane Doe, " jane ": Other}}
         currency: true
-        quotes: {revisions: new, taxes: {push: yes}}
+        quotes: {revisions: newest, taxes: {push: yes}}
         """
     )
     assert set(found) == {

@@ -1,0 +1,118 @@
+"""Whether a quote is won, and what that makes of its opportunity. Pure.
+
+Winning is a part of the desired state, never a thing that was done: it follows from the folded status and conversion
+and from the rules alone, so that the steps of a won quote are the same state each time they are mapped.
+
+* A status that is in `quotes.won` wins the quote; so does a conversion, except one to an order under
+  `opportunities.won.when: invoice`. An invoice is past an order.
+* The opportunity is completed by a conversion alone, unless `when` is never.
+* An opportunity is there when the quote names one, or when the quote was written before it was converted: with
+  `quotes.push: published`, or because its status had won it. Only with `quotes.push: won` can it be missing.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from hub.store.records import Record
+from hub.tenants.names import folded
+from hub.tenants.opportunities import Opportunities
+from hub.tenants.quotes import Quotes
+from schemas.quotes import Answers
+from schemas.targets import Target
+from services.mapper.opportunity import opportunity_target
+from services.mapper.parts import (
+    ANSWERS_DECODER,
+    CONVERSION_DECODER,
+    OWN_OPPORTUNITY,
+    STATUS_DECODER,
+    Conversion,
+    QuoteLink,
+)
+from services.mapper.questions import Question
+from services.mapper.scope import Scope
+
+NotWritten = Literal["not_won", "unanswered", "no_opportunity"]
+"""Why nothing of a quote is written: it isn't won yet; a person must say; or the rules want no opportunity for it."""
+
+
+class Winning(msgspec.Struct, frozen=True):
+    """What a folded quote comes to: whether it is won, whether that completes its opportunity, and what must be asked.
+
+    `not_written` says why nothing of it may be written, if so.
+    """
+
+    won: bool = False
+    completes: bool = False
+    questions: tuple[Question, ...] = ()
+    not_written: NotWritten | None = None
+
+
+def winning_of(record: Record, link: QuoteLink, scope: Scope) -> Winning:
+    """How far the quote is won under the rules in `scope`."""
+    opportunities, quotes = scope.rules.opportunities, scope.rules.quotes
+    assert opportunities is not None, "a tenant file with quotes has opportunities"
+    assert quotes is not None, "only a tenant with quotes maps a quote"
+    by_status = _has_won_status(record, quotes)
+    sold = _is_sold(_conversion(record), opportunities)
+    if quotes.push == "won" and not (by_status or sold):
+        return Winning(not_written="not_won")
+    if not sold or opportunities.won.when == "never":
+        return Winning(won=by_status or sold)
+    named = link != OWN_OPPORTUNITY
+    answers = _answers(record)
+    target = opportunity_target(record.id, link, scope)
+    if named or by_status or quotes.push == "published":
+        return _existing(answers.opportunity_exists, opportunities, target)
+    return _missing(answers.opportunity_missing, opportunities, target)
+
+
+def _has_won_status(record: Record, rules: Quotes) -> bool:
+    group = record.groups.get("status")
+    return group is not None and folded(STATUS_DECODER.decode(group.data).status) in rules.winning
+
+
+def _conversion(record: Record) -> Conversion | None:
+    group = record.groups.get("conversion")
+    return None if group is None else CONVERSION_DECODER.decode(group.data)
+
+
+def _is_sold(conversion: Conversion | None, rules: Opportunities) -> bool:
+    return conversion is not None and (conversion.to == "invoice" or rules.won.when != "invoice")
+
+
+def _answers(record: Record) -> Answers:
+    group = record.groups.get("answers")
+    return Answers() if group is None else ANSWERS_DECODER.decode(group.data)
+
+
+def _existing(answer: str | None, rules: Opportunities, target: Target) -> Winning:
+    """An unanswered question leaves out this step alone."""
+    said = answer or rules.won.if_exists
+    if said != "ask":
+        return Winning(won=True, completes=said == "convert")
+    question = Question(
+        id="won.opp.exists",
+        target=target,
+        message="the quote was converted: shall its opportunity be completed as Won?",
+        choices=("convert", "leave"),
+    )
+    return Winning(won=True, questions=(question,))
+
+
+def _missing(answer: str | None, rules: Opportunities, target: Target) -> Winning:
+    """Without an opportunity nothing can be written: a Halo quote and its order live under one."""
+    match answer or rules.won.if_none:
+        case "create":
+            return Winning(won=True, completes=True)
+        case "skip":
+            return Winning(won=True, not_written="no_opportunity")
+    question = Question(
+        id="won.opp.missing",
+        target=target,
+        message="the quote was converted and has no opportunity: shall a won one be created?",
+        choices=("create", "skip"),
+    )
+    return Winning(won=True, questions=(question,), not_written="unanswered")
