@@ -1,6 +1,6 @@
 """A tenant's Halo in a file: the lists whose names its rules may mention, to check and try rules without any network.
 
-No record of a customer is in it; agents are, by name.
+No record of a customer is in it; agents are, by name, and the products that the rules name.
 """
 
 import datetime as dt
@@ -84,7 +84,8 @@ def _check(named: Named, lists: Mapping[Lookup, Sequence[ReferenceRow]]) -> Chec
         return Check(name=at, verdict=_WITHOUT_LIST[named.missing], detail=detail, fix="save it again")
     own = _rows(named, named.name, rows)
     fallback = [] if named.fallback is None else _rows(named, named.fallback, rows)
-    found = resolve(named, own, fallback, _near(named, rows))
+    unusable = not own and bool(find_all(rows, named.name, by_code=named.lookup == "currency"))
+    found = resolve(named, own, fallback, _near(named, rows), unusable=unusable)
     if isinstance(found, Unknown):
         return Check(name=at, verdict="failed", detail=found.message, fix=found.fix)
     if found.notice is not None:

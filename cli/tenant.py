@@ -185,7 +185,7 @@ def catalogue(
 ) -> None:
     """Read the lists of a tenant's Halo whose names its rules may mention: statuses, groups, agents and the like.
 
-    It costs some ten requests. No customer, user or item is read.
+    It costs some ten requests. No customer or user is read, and of the items only those that the rules name.
     """
     with one_document(json):
         settings = context.settings()

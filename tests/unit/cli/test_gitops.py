@@ -228,8 +228,37 @@ def test_a_fallback_is_told_as_one(pipeline: Pipeline) -> None:
     pipeline.change("Managed Services", "Clouds")
     code, answer = pipeline.try_()
     assert code == 0
-    told = of(answer["events"][0]["names"], "items.asset_groups")["detail"]
-    assert told == "Halo has no asset group 'Clouds'; 'Hardware' was taken"
+    told = of(answer["events"][0]["names"], "items.asset_groups")
+    assert told["detail"] == "Halo has no asset group 'Clouds'; 'Hardware' was taken"
+    assert told["verdict"] == "warning"
+    # A source's own word that no entry maps is expected to fall to the default.
+    pipeline.change("{Cloud: Managed Services}", "{}")
+    _, answer = pipeline.try_()
+    told = of(answer["events"][0]["names"], "items.asset_group")
+    assert told["detail"] == "Halo has no asset group 'Cloud'; 'Hardware' is Halo's 1"
+    assert told["verdict"] == "ok"
+
+
+@pytest.mark.feature("item.group.for_items", part="mapper")
+def test_a_group_that_the_file_maps_to_and_that_is_not_for_items_fails(pipeline: Pipeline) -> None:
+    pipeline.change("Managed Services", "Servers")
+    code, answer = pipeline.try_()
+    assert code == 1
+    told = of(answer["events"][0]["names"], "items.asset_groups")
+    assert told["verdict"] == "failed"
+    assert "Use for Items" in told["detail"]
+
+
+def test_a_word_of_the_source_that_halo_may_lack_is_no_warning(pipeline: Pipeline) -> None:
+    catalogue = CATALOGUE | {"lists": CATALOGUE["lists"] | {"item_type": rows("Hardware")}}
+    lines = [{"id": "1", "product": {"name": "Hour", "item_type": "Labor"}, "quantity": 1, "price": "1"}]
+    pipeline.event.write_text(json.dumps(EVENT | {"data": EVENT["data"] | {"lines": lines}}))
+    _, answer = pipeline.try_()
+    assert of(answer["events"][0]["names"], "item_type")["verdict"] == "ok", "though the list was not saved"
+    pipeline.catalogue.write_text(json.dumps(catalogue))
+    _, answer = pipeline.try_()
+    told = of(answer["events"][0]["names"], "item_type")
+    assert (told["verdict"], told["detail"]) == ("ok", "Halo has no item type 'Labor'; it is left out")
 
 
 def test_what_would_be_said_of_names_is_shown_to_people_too(

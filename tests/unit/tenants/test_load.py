@@ -351,6 +351,8 @@ def test_a_source_that_switches_quotes_on_needs_what_quotes_need() -> None:
 
 def test_the_example_in_the_guide_is_a_tenant_file() -> None:
     guide = (Path(__file__).parents[3] / "docs" / "tenants.md").read_text()
-    example, part = re.findall(r"^```yaml\n(.*?)^```", guide, re.MULTILINE | re.DOTALL)
-    assert rules(MINIMAL[: MINIMAL.index("items:")] + part).items.part_number.from_ == "custom.text03"
+    example, *parts = re.findall(r"^```yaml\n(.*?)^```", guide, re.MULTILINE | re.DOTALL)
+    for part in parts:
+        section = part.partition("\n")[0]
+        assert rules(re.sub(rf"^{section}\n(  .*\n)+", part, MINIMAL, flags=re.MULTILINE)) != rules(MINIMAL)
     assert rules(example).for_source("quoter").quotes != rules(example).quotes
