@@ -1,6 +1,6 @@
 """`hub rules try`: what sample events would do in Halo under a tenant file. Nothing is read, sent or written."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,7 +15,7 @@ from cli.events import print_faults, read_events
 from cli.output import Json, one_document, print_json, print_table, say
 from cli.saved_catalogue import check_commands
 from cli.tenant_rules import rules_of_file
-from hub.store.records import Record
+from hub.store.records import Record, RecordKey
 from hub.tenants.model import RuleSet
 from schemas.commands import TYPE_OF_KIND, Basis, Command, Field, Named
 from schemas.control import Check
@@ -26,6 +26,7 @@ from services.ingest.problems import EventFault
 from services.ingest.validate import Accepted
 from services.mapper.emit import basis_of
 from services.mapper.entities import ENTITIES
+from services.mapper.files import Orphan, map_file
 from services.mapper.questions import Question
 from services.mapper.quote import Mapped, NothingToWrite, Waiting, map_quote
 from services.mapper.record import Folded, fold, versions_of
@@ -124,12 +125,17 @@ def try_events(rules: RuleSet, events: Sequence[Accepted]) -> list[Tried]:
         topic = TYPES[envelope.type].topic
         basis = basis_of(envelope, topic, versions_of(folded.record), 0, "")
         try:
-            made = _mapped(folded, effective, basis)
+            made = _mapped(
+                folded, lambda key: records.get((f"/{key.source}", key.kind, key.id)), effective, basis
+            )
         except MappingRejected as error:
             tried.append(Tried(envelope.id, "can't be mapped", faults=error.faults))
             continue
         if made == "switched_off":
             tried.append(Tried(envelope.id, _SWITCHED_OFF.get(kind, f"the file switches no {kind} on")))
+        elif isinstance(made, Orphan):
+            said = f"waits: it is for the opportunity of the quote {made.quote.id}, which has not come"
+            tried.append(Tried(envelope.id, said))
         elif isinstance(made, Waiting):
             tried.append(Tried(envelope.id, "waits: the quote itself has not been published yet"))
         elif isinstance(made, NothingToWrite):
@@ -140,9 +146,12 @@ def try_events(rules: RuleSet, events: Sequence[Accepted]) -> list[Tried]:
 
 
 def _mapped(
-    folded: Folded, rules: RuleSet, basis: Basis
-) -> Mapped | NothingToWrite | Waiting | Literal["switched_off"]:
+    folded: Folded, known: Callable[[RecordKey], Record | None], rules: RuleSet, basis: Basis
+) -> Mapped | NothingToWrite | Waiting | Orphan | Literal["switched_off"]:
     kind = folded.record.kind
+    if kind == "file":
+        of_file = map_file(folded.record, known, rules, basis)
+        return Mapped(of_file) if isinstance(of_file, tuple) else of_file
     if kind != "quote":
         made = ENTITIES[kind](folded.record, rules, basis)
         return made if isinstance(made, str) else Mapped(made)

@@ -18,10 +18,9 @@ from hub.tenants.follower import Rules
 from hub.tenants.model import RuleSet
 from schemas.commands import TYPE_OF_KIND, Basis, Command
 from schemas.envelope import Fault
-from schemas.files import FileAdded
 from services.mapper.emit import basis_of, command_message
 from services.mapper.entities import ENTITIES
-from services.mapper.files import map_file, quote_of
+from services.mapper.files import Orphan, map_file
 from services.mapper.intake import Event, Refused, refused
 from services.mapper.questions import Question
 from services.mapper.quote import (
@@ -31,7 +30,6 @@ from services.mapper.quote import (
     Waiting,
     commands,
     desired,
-    link_of,
 )
 from services.mapper.record import Folded, fold, versions_of
 from services.mapper.scope import MappingRejected
@@ -86,6 +84,7 @@ class Batch:
         self.commands: Counter[str] = Counter()
         self.settled: list[Settled] = []
         self.waiting: dict[RecordKey, Event] = {}
+        self.orphans: dict[RecordKey, RecordKey] = {}
         self.arrived: set[RecordKey] = set()
         self.parked: list[Event] = []
         self.questions: list[tuple[Event, Question]] = []
@@ -136,8 +135,8 @@ class Batch:
             made: Mapped | NothingToWrite | Literal["waiting", "switched_off"]
             if event.key.kind == "quote":
                 made = self._quote(event, folded, effective, rules.hash, basis)
-            elif isinstance(event.data, FileAdded):
-                made = self._file(event, event.data, record, effective, basis)
+            elif event.key.kind == "file":
+                made = self._file(event, record, effective, basis)
             else:
                 commanded = ENTITIES[event.key.kind](record, effective, basis)
                 made = commanded if isinstance(commanded, str) else Mapped(commanded)
@@ -170,21 +169,16 @@ class Batch:
         return commands(state, record, rules, basis, folded.touched)
 
     def _file(
-        self, event: Event, added: FileAdded, record: Record, rules: RuleSet, basis: Basis
+        self, event: Event, record: Record, rules: RuleSet, basis: Basis
     ) -> Mapped | Literal["waiting", "switched_off"]:
-        """The command of a file; which opportunity it is for, its quote says, which may not be here yet."""
-        if rules.opportunities is None:
-            return "switched_off"
-        owner, link = quote_of(event.key, added), None
-        if owner is not None:
-            quote = self._records.get(owner)
-            if quote is None or "head" not in quote.groups:
-                self.waiting[event.key] = event
-                return "waiting"
-            link = link_of(quote)
+        made = map_file(record, self._records.get, rules, basis)
+        if isinstance(made, Orphan):
+            self.waiting[event.key] = event
+            self.orphans[event.key] = made.quote
+            return "waiting"
         self.waiting.pop(event.key, None)
         self.arrived.add(event.key)
-        return Mapped(map_file(record, link, rules, basis))
+        return Mapped(made) if isinstance(made, tuple) else made
 
     def _too_large(self, made: Sequence[Command], messages: Sequence[Outgoing]) -> Fault | None:
         for command, message in zip(made, messages, strict=True):

@@ -6,7 +6,8 @@ same content is never attached again and what is attached is never changed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Literal
 
 import msgspec
 from msgspec.structs import replace
@@ -16,7 +17,7 @@ from hub.tenants.model import RuleSet
 from schemas.commands import AttachFile, Basis, Command, Field, FileSource
 from schemas.files import FileAdded, FileRef
 from schemas.targets import Target
-from services.mapper.opportunity import opportunity_target
+from services.mapper.opportunity import link_of, opportunity_target
 from services.mapper.parts import QuoteHead, QuoteLink
 from services.mapper.scope import NO_BASIS, Scope, given, sealed
 
@@ -37,19 +38,33 @@ def quote_files(quote_id: str, head: QuoteHead, link: QuoteLink, scope: Scope) -
     yield from found.values()
 
 
-def quote_of(key: RecordKey, added: FileAdded) -> RecordKey | None:
+class Orphan(msgspec.Struct, frozen=True):
+    """The file's quote, which says what opportunity the file is for, has not come."""
+
+    quote: RecordKey
+
+
+def quote_of(record: Record) -> RecordKey | None:
     """The quote that says which opportunity a file is for; None when the file says it itself."""
-    return RecordKey(key.tenant, key.source, "quote", added.owner.id) if added.owner.kind == "quote" else None
+    owner = _FILE_DECODER.decode(record.groups["head"].data).owner
+    return RecordKey(record.tenant, record.source, "quote", owner.id) if owner.kind == "quote" else None
 
 
-def map_file(record: Record, link: QuoteLink | None, rules: RuleSet, basis: Basis) -> tuple[Command, ...]:
-    """The command of a file that was added by itself; it waits for its opportunity in the writer.
-
-    `link` is that of the file's quote, None for a file of an opportunity that its producer publishes.
-    """
+def map_file(
+    record: Record, quote: Callable[[RecordKey], Record | None], rules: RuleSet, basis: Basis
+) -> tuple[Command, ...] | Orphan | Literal["switched_off"]:
+    """The command of a file that was added by itself; `quote` gives the folded record of its quote, if there is one."""
+    if rules.opportunities is None:
+        return "switched_off"
+    added, key = _FILE_DECODER.decode(record.groups["head"].data), quote_of(record)
+    link = QuoteLink(id=added.owner.id)
+    if key is not None:
+        its_quote = quote(key)
+        if its_quote is None or "head" not in its_quote.groups:
+            return Orphan(key)
+        link = link_of(its_quote)
     scope = Scope(tenant=record.tenant, source=record.source, rules=rules)
-    added = _FILE_DECODER.decode(record.groups["head"].data)
-    owner = opportunity_target(added.owner.id, link or QuoteLink(id=added.owner.id), scope)
+    owner = opportunity_target(added.owner.id, link, scope)
     return (replace(attachment(owner, added.file, added.origin), basis=basis),)
 
 

@@ -21,7 +21,14 @@ from schemas.targets import Target
 from services.mapper.agents import owner_of
 from services.mapper.client import client_target, ensure_client
 from services.mapper.opportunity_lines import Products
-from services.mapper.parts import OPPORTUNITY_DECODER, STATUS_DECODER, QuoteHead, QuoteLink
+from services.mapper.parts import (
+    LINK_DECODER,
+    OPPORTUNITY_DECODER,
+    OWN_OPPORTUNITY,
+    STATUS_DECODER,
+    QuoteHead,
+    QuoteLink,
+)
 from services.mapper.record import seq_of
 from services.mapper.scope import NO_BASIS, MappingRejected, Scope, given, notices, plain, sealed
 from services.mapper.site import ensure_site, site_target
@@ -29,6 +36,12 @@ from services.mapper.user import ensure_user, user_target
 
 PUBLISHED = "published"
 """The scope of an opportunity that its producer publishes: its id may be that of a quote, which has one of its own."""
+
+
+def link_of(record: Record) -> QuoteLink:
+    """Which opportunity the quote was last said to belong under: a later revision need not say it again."""
+    group = record.groups.get("link")
+    return OWN_OPPORTUNITY if group is None else LINK_DECODER.decode(group.data)
 
 
 def opportunity_target(quote_id: str, link: QuoteLink, scope: Scope) -> Target:

@@ -22,13 +22,11 @@ from services.mapper.client import client_target, ensure_client
 from services.mapper.files import quote_files
 from services.mapper.item import ensure_items
 from services.mapper.lines import map_lines
-from services.mapper.opportunity import opportunity_of, opportunity_target
+from services.mapper.opportunity import link_of, opportunity_of, opportunity_target
 from services.mapper.opportunity_lines import products_of
 from services.mapper.parts import (
     HEAD_DECODER,
     LINES_DECODER,
-    LINK_DECODER,
-    OWN_OPPORTUNITY,
     GroupName,
     QuoteHead,
     QuoteLines,
@@ -173,12 +171,6 @@ def _surroundings(state: Desired, record: Record, scope: Scope) -> list[Command]
         *products.items,
         with_po_number(opportunity, state.quote, state.link),
     ]
-
-
-def link_of(record: Record) -> QuoteLink:
-    """Which opportunity the quote was last said to belong under: a later revision need not say it again."""
-    group = record.groups.get("link")
-    return OWN_OPPORTUNITY if group is None else LINK_DECODER.decode(group.data)
 
 
 def _quote(quote_id: str, head: QuoteHead, lines: QuoteLines, link: QuoteLink, scope: Scope) -> UpsertQuote:

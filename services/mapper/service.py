@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -25,6 +25,7 @@ from hub.steps import Steps
 from hub.store import pending, records
 from hub.store.engine import Store
 from hub.store.errors import StoreUnavailable
+from hub.store.records import Record as LoadedRecord
 from hub.store.records import RecordKey
 from hub.telemetry.metrics import UNKNOWN, Metrics
 from hub.tenants.follower import Rules
@@ -146,7 +147,10 @@ class Mapper:
     async def _fold_and_map(self, events: Sequence[Event]) -> tuple[set[RecordKey], list[Refused]]:
         """One pass; the keys whose records another process changed meanwhile, which need another pass, and refusals."""
         async with self._store.read() as conn:
-            loaded = await records.load_many(conn, {key for event in events for key in _keys(event)})
+            loaded = await records.load_many(conn, {event.key for event in events})
+            quotes = _quotes_of_files(events, loaded.values()) - loaded.keys()
+            if quotes:
+                loaded = loaded | await records.load_many(conn, quotes)
         mapped = Batch(loaded, self._rules.get, self._cache, max_message_bytes=self._max_message_bytes)
         mapped.run(events)
         await self._publish(mapped.outgoing)
@@ -168,7 +172,7 @@ class Mapper:
                 await pending.remove(conn, key.tenant, "mapper", waiting_key(key))
             for key, event in mapped.waiting.items():
                 if key not in lost:
-                    await pending.put(conn, _row(waiting_key(key), BASE, event, at, _owner(event)))
+                    await pending.put(conn, _row(waiting_key(key), BASE, event, at, mapped.orphans.get(key)))
             for event in mapped.parked:
                 await pending.put(conn, _row(parked_key(event.record), SETTINGS, event, at))
         return lost
@@ -247,20 +251,21 @@ def parked_key(record: Record) -> str:
     return f"event/{record.topic}/{record.partition}/{record.offset}"
 
 
-def _keys(event: Event) -> Iterator[RecordKey]:
-    """The records that the mapping of an event reads."""
-    yield event.key
-    owner = _owner(event)
-    if owner is not None:
-        yield owner
-
-
-def _owner(event: Event) -> RecordKey | None:
-    return quote_of(event.key, event.data) if isinstance(event.data, FileAdded) else None
+def _quotes_of_files(events: Iterable[Event], loaded: Iterable[LoadedRecord]) -> set[RecordKey]:
+    """The quotes that the mapping of files reads beside the files' own records."""
+    keys = {
+        RecordKey(event.key.tenant, event.key.source, "quote", event.data.owner.id)
+        for event in events
+        if isinstance(event.data, FileAdded)
+    }
+    if not keys:
+        return keys
+    known = {quote_of(record) for record in loaded if record.kind == "file"}
+    return keys | {key for key in known if key is not None}
 
 
 def _row(
-    target_key: str, reason: str, event: Event, at: float, owner: RecordKey | None = None
+    target_key: str, reason: str, event: Event, at: float, orphan_of: RecordKey | None = None
 ) -> pending.Pending:
     return pending.Pending(
         tenant=event.envelope.tenant,
@@ -271,7 +276,7 @@ def _row(
         headers=msgspec.json.encode(event.envelope),
         value=event.record.value or b"",
         reason=reason,
-        waits_for=None if owner is None else waiting_key(owner),
+        waits_for=None if orphan_of is None else waiting_key(orphan_of),
         not_before=at,
         since=at,
         phase=0,

@@ -23,8 +23,7 @@ from hub.telemetry.health import Progress
 from hub.telemetry.metrics import Metrics
 from hub.tenants.publisher import SettingsPublisher
 from schemas.envelope import Envelope, headers_of
-from schemas.files import FileAdded
-from schemas.registry import TYPES, decode
+from schemas.registry import TYPES
 from services.mapper.service import SETTINGS, RulesSource
 
 EVERYONE = "*"
@@ -133,8 +132,8 @@ class SettingsDuty:
 
 def _quote_of(row: pending.Pending) -> RecordKey:
     envelope = msgspec.json.decode(row.headers, type=Envelope)
-    file: FileAdded = decode(envelope.type, row.value)
-    return RecordKey(envelope.tenant, envelope.producer, "quote", file.owner.id)
+    quote_id = str(row.waits_for).removeprefix(f"{envelope.producer}/quote/")
+    return RecordKey(envelope.tenant, envelope.producer, "quote", quote_id)
 
 
 def _again(row: pending.Pending) -> Outgoing:

@@ -149,3 +149,31 @@ def test_for_a_person_a_name_is_shown_with_what_is_taken_instead(
     shown = " ".join(capsys.readouterr().out.split())
     assert "asset group 'Work', else 'Hardware'" in shown
     assert "item type 'Labor', else left alone" in shown
+
+
+@pytest.mark.feature("file.manual", part="mapper")
+def test_files_are_shown_without_being_fetched(
+    files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = {
+        "url": "https://files.example/q.pdf",
+        "name": "Q.pdf",
+        "sha256": "0" * 64,
+        "size": 5,
+        "media_type": "application/pdf",
+    }
+    with_pdf = event()
+    with_pdf["data"]["pdf"] = file
+    added = event(
+        id="e-2",
+        type="file.added.v1",
+        subject="F-1",
+        data={"owner": {"kind": "quote", "id": "Q-7"}, "file": file | {"sha256": "1" * 64}},
+    )
+    quoted, by_itself = tried(files, [with_pdf, added], capsys)
+    assert [command["type"] for command in by_itself["commands"]] == ["attach_file.v1"]
+    assert quoted["commands"][-1]["type"] == "attach_file.v1"
+    shown = json.dumps(quoted)
+    assert "the 5 bytes of https://files.example/q.pdf" in shown
+    (alone,) = tried(files, added, capsys)
+    assert "waits" in alone["result"]
