@@ -2,6 +2,7 @@
 
 import itertools
 from collections import Counter
+from typing import Any
 
 import msgspec
 import pytest
@@ -10,11 +11,11 @@ from hypothesis import strategies as st
 
 from hub.store.records import Record
 from schemas.envelope import Envelope
-from schemas.quotes import Quote, QuoteStatus
+from schemas.quotes import Answers, Quote, QuoteConversion, QuoteStatus
 from services.mapper.record import fold, seq_of, versions_of
 from tests.unit.mapper.build import envelope, folded, line, quote, status
 
-Event = tuple[Envelope, Quote | QuoteStatus]
+Event = tuple[Envelope, Quote | QuoteStatus | QuoteConversion]
 
 
 def contents(record: Record) -> dict[str, tuple[int, str, bytes]]:
@@ -37,6 +38,18 @@ def test_a_status_change_touches_the_status_alone() -> None:
     )
     assert versions_of(after.record) == {"head": 1, "lines": 1, "status": 2}
     assert after.record.groups["lines"] is before.groups["lines"]
+
+
+@pytest.mark.feature("won.detect", part="mapper")
+def test_a_conversion_and_its_answers_are_groups_of_their_own() -> None:
+    before = folded((envelope(1), quote(status="draft")))
+    answered = QuoteConversion(to="order", answers=Answers(opportunity_exists="convert"))
+    after = fold(before, envelope(2, "quote.converted.v1"), answered)
+    assert after.changed == frozenset({"conversion", "answers"})
+    later = fold(after.record, envelope(3, "quote.converted.v1"), QuoteConversion(to="invoice"))
+    assert later.changed == frozenset({"conversion"})
+    assert versions_of(later.record) == {"head": 1, "lines": 1, "status": 1, "conversion": 3, "answers": 2}
+    assert seq_of(later.record, 1) > seq_of(after.record, 1) > seq_of(before, 1)
 
 
 @pytest.mark.feature("quote.out_of_order", part="mapper")
@@ -123,13 +136,19 @@ def test_a_first_revision_of_zero_counts() -> None:
 def histories(draw: st.DrawFn) -> list[Event]:
     """A producer's history of one quote: each event a revision of its own, or none with any."""
     with_revisions = draw(st.booleans())
-    kinds = draw(st.lists(st.sampled_from(["quote", "quote+status", "status"]), min_size=1, max_size=7))
+    choices = ["quote", "quote+status", "status", "converted", "converted+answer"]
+    kinds = draw(st.lists(st.sampled_from(choices), min_size=1, max_size=7))
     history: list[Event] = []
     for number, kind in enumerate(kinds, start=1):
         revision = number if with_revisions else None
         if kind == "status":
             about = status(number, revision=revision)
             history.append((about, QuoteStatus(status=draw(st.sampled_from(["draft", "sent", "won"])))))
+        elif kind.startswith("converted"):
+            said: Any = draw(st.sampled_from(["convert", "leave"])) if kind == "converted+answer" else None
+            to: Any = draw(st.sampled_from(["order", "invoice"]))
+            about = envelope(number, "quote.converted.v1", revision=revision)
+            history.append((about, QuoteConversion(to=to, answers=Answers(opportunity_exists=said))))
         else:
             named = draw(st.sampled_from(["draft", "sent"])) if kind == "quote+status" else None
             about = envelope(number, revision=revision)
@@ -167,10 +186,11 @@ def test_any_arrival_of_a_history_gives_the_same_record_and_seq_never_falls() ->
         seen["reordered"] += arrival[: len(history)] != history
         seen["redelivered"] += bool(again)
         seen["by time"] += history[0][0].revision is None
+        seen["converted"] += any(isinstance(content, QuoteConversion) for _, content in history)
 
     check()
     print(dict(seen))
-    for interesting in ("reordered", "redelivered", "by time"):
+    for interesting in ("reordered", "redelivered", "by time", "converted"):
         assert seen[interesting] >= 0.05 * seen["histories"], seen
     folds = seen["effective"] + seen["repeat"] + seen["stale"]
     for interesting in ("effective", "repeat", "stale"):
