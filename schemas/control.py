@@ -128,6 +128,19 @@ class DecisionRequested(OwnData, frozen=True, kw_only=True):
     """The answers that there are."""
 
 
+class DecisionAnswered(OwnData, frozen=True, kw_only=True):
+    """A person's answer to a question about a record. It holds for that record until another answer comes."""
+
+    target: Target
+    """The record that was asked about."""
+    question: Id
+    """The code of the question."""
+    choice: Id
+    """The answer: one of the choices, or the id of a Halo record where that was asked for."""
+    by: str
+    """Who answered."""
+
+
 class RedriveRequested(OwnData, frozen=True, kw_only=True):
     """Someone asked for a dead letter to be run again. The id of this event is the cause of the new commands."""
 

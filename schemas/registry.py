@@ -98,6 +98,9 @@ def _types() -> tuple[MessageType, ...]:
             "decision.requested.v1", control.DecisionRequested, topics.CONTROL, "A person must decide."
         ),
         MessageType(
+            "decision.answered.v1", control.DecisionAnswered, topics.CONTROL, "A person has decided."
+        ),
+        MessageType(
             "redrive.requested.v1", control.RedriveRequested, topics.CONTROL, "A dead letter was redriven."
         ),
     )

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.selectable import Select
 
@@ -17,6 +17,8 @@ from hub.store.sql import insert_into, is_one_of, storable
 from hub.store.tables import pending as table
 
 Stage = Literal["mapper", "writer"]
+DECISION = "decision"
+"""The reason of a row that waits for a person's answer."""
 
 _SEQ_DIGITS = 19
 
@@ -135,6 +137,20 @@ async def due_tenants(
     if besides is not None:
         statement = statement.where(table.c.reason != besides)
     return list((await conn.execute(statement.order_by(table.c.tenant))).scalars())
+
+
+async def try_now(conn: AsyncConnection, tenant: str, stage: Stage, target_key: str, reason: str) -> None:
+    """What the target's row waited for has come, if this is its reason."""
+    row = (table.c.tenant == tenant, table.c.stage == stage, table.c.target_key == target_key)
+    await conn.execute(update(table).where(*row, table.c.reason == reason).values(not_before=0.0))
+
+
+async def to_try_now(conn: AsyncConnection, stage: Stage, reason: str) -> list[tuple[str, str]]:
+    """The rows of this reason whose waiting `try_now` has ended, as (tenant, target key)."""
+    statement = select(table.c.tenant, table.c.target_key).where(
+        table.c.stage == stage, table.c.not_before <= 0.0, table.c.reason == reason
+    )
+    return [(row.tenant, row.target_key) for row in await conn.execute(statement)]
 
 
 async def tenants_with(conn: AsyncConnection, stage: Stage, reason: str) -> list[str]:

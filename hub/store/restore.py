@@ -24,6 +24,7 @@ table, once `begin` has run and the groups were taken back to their stored posit
   Halo is asked until the next full read, and ingest makes one when it starts.
 * `proof`, `rule_set`: come again from the log, which takes seconds; a proof that was withdrawn since is gone before
   any absence counts.
+* `decision`: comes again from the log too; a question whose answer was forgotten is only asked again.
 """
 
 from __future__ import annotations

@@ -214,6 +214,17 @@ rule_set = Table(
     Column("accepted_at", Double, nullable=False),
 )
 
+decision = Table(
+    "decision",
+    metadata,
+    _key("tenant"),
+    _key("target_key"),
+    _key("question"),
+    Column("choice", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("at", Double, nullable=False),
+)
+
 position = Table(
     "position",
     metadata,

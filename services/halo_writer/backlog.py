@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
+import structlog
 
 from hub.bus.records import Outgoing
 from hub.lease_keeper import Held
@@ -24,6 +25,7 @@ from services.halo_writer.standing import Standing, waits_for
 from services.halo_writer.tools import Parked
 from services.halo_writer.work import Work, from_pending, pending_row
 
+_log = structlog.get_logger(__name__)
 QUEUED = "queued"
 """The reason of a row that waits for nothing but its turn."""
 
@@ -88,7 +90,8 @@ class Backlog:
 
     async def park(self, work: Work, parked: Parked, held: Held) -> None:
         """A command that was tried waits; a newer one of its target that came meanwhile waits in its place."""
-        asks = parked.question is not None and (work.row is None or work.row.reason != "decision")
+        before = None if work.row is None else (work.row.reason, work.row.note)
+        asks = parked.question is not None and before != (parked.reason, parked.note)
         best, newer = work, self.queue.taken_out(work.row_key)
         if newer is not None:
             best = newest(work, newer)
@@ -103,8 +106,15 @@ class Backlog:
             tried=parked.trouble != "limited",
         )
         messages = []
-        if asks and parked.question is not None:
-            messages.append(tell.decision_requested(work, parked.question, parked.note or "", row.since))
+        if asks:
+            messages.append(tell.decision_requested(work, parked, row.since))
+            _log.warning(
+                "decision.requested",
+                tenant=self._tenant,
+                target=work.target_key,
+                question=parked.question,
+                message=parked.note,
+            )
         self.queue.finish(work)
         try:
             await self._write([(best, row)], held, messages)

@@ -18,6 +18,7 @@ from schemas.outcomes import DeadLetter, DuplicateSuspected, Outcome, Result, St
 from schemas.registry import decode, encode
 from schemas.targets import Intent, Target, TargetState
 from schemas.topics import COMMANDS, CONTROL, DEAD_LETTERS, OUTCOMES, TARGETS
+from services.halo_writer.tools import Parked
 from services.halo_writer.work import Superseded, Work
 
 SOURCE = "/hub/writer"
@@ -229,11 +230,15 @@ def duplicate_suspected(target: Target, halo_ids: tuple[int, ...], why: str, now
     return Outgoing(OUTCOMES, target.tenant.encode(), value, headers_of(envelope))
 
 
-def decision_requested(work: Work, question: str, message: str, now: float) -> Outgoing:
+def decision_requested(work: Work, parked: Parked, now: float) -> Outgoing:
     """A question that only a person can answer, for the control topic; the command waits meanwhile."""
+    assert parked.question is not None, "only what asks is told"
     target = work.command.target
+    asked = DecisionRequested(
+        target=target, question=parked.question, message=parked.note or "", choices=parked.choices
+    )
     envelope = Envelope(
-        id=derived_id("decision", target.key, question, work.command_id),
+        id=derived_id("decision", target.key, asked.question, work.command_id, *asked.choices),
         source=SOURCE,
         type="decision.requested.v1",
         subject=target.id,
@@ -242,8 +247,7 @@ def decision_requested(work: Work, question: str, message: str, now: float) -> O
         correlationid=work.envelope.correlationid,
         causationid=work.command_id,
     )
-    value = encode(DecisionRequested(target=target, question=question, message=message))
-    return Outgoing(CONTROL, target.tenant.encode(), value, headers_of(envelope))
+    return Outgoing(CONTROL, target.tenant.encode(), encode(asked), headers_of(envelope))
 
 
 def to_row(stored: Stored) -> bytes:

@@ -12,6 +12,7 @@ from typing import Any, Literal, assert_never
 import msgspec
 
 from halo import GateClosed, Outcome, Reply, as_id, known_fix
+from hub.store.pending import DECISION
 from hub.store.targets import Restored
 from schemas.commands import Notice
 from schemas.identity import content_hash, group_hashes
@@ -19,6 +20,7 @@ from schemas.outcomes import Result
 from schemas.targets import Intent, TargetState
 from services.halo_writer import ending as tell
 from services.halo_writer import plan as planned
+from services.halo_writer.answers import with_answer
 from services.halo_writer.compare import equal
 from services.halo_writer.ending import Ending
 from services.halo_writer.find import Finder, LookupFailed, gone
@@ -115,9 +117,8 @@ class Execution:
             case planned.Wait(reason, not_before, waits_for):
                 again = self._now() + self._t.timing.dependency_s
                 return Parked(reason, not_before if math.isfinite(not_before) else again, waits_for)
-            case planned.Decide(question, message):
-                again = self._now() + self._t.timing.dependency_s
-                return Parked("decision", again, note=message, question=question)
+            case planned.Decide():
+                return await self._answered_by_a_person(decision)
             case _:
                 return await self._end_as(decision)
 
@@ -207,6 +208,15 @@ class Execution:
                 return await self._reject("name.unknown", message, fix)
             case _:
                 assert_never(resolution)
+
+    async def _answered_by_a_person(self, asked: planned.Decide) -> Parked | None:
+        """Go on by the answer, or wait for it."""
+        known = await with_answer(self._t.store, self._command.target, asked, self._known)
+        if known is None:
+            again = self._now() + self._t.timing.dependency_s
+            return Parked(DECISION, again, note=asked.message, question=asked.question, choices=asked.choices)
+        self._known = known
+        return None
 
     # Writing ----------------------------------------------------------------------------------------------
 
@@ -339,16 +349,8 @@ class Execution:
         after = tell.next_state(
             self._row, self._command, ending, stored, generation=generation_of(self._restored), owns=owns
         )
-        await settle(
-            self._t.store,
-            self._t.held,
-            self._work,
-            self._row,
-            after,
-            ending=ending,
-            stored=stored,
-            record=self._record,
-        )
+        store, held, record = self._t.store, self._t.held, self._record
+        await settle(store, held, self._work, self._row, after, ending=ending, stored=stored, record=record)
         self._t.steps.reached("after_settle")
         return Ended(ending.status, ending.halo_id, ending.result, ending.code)
 
@@ -391,10 +393,8 @@ class Execution:
         return not_sent(closed, now=self._now(), blocked_until=self._t.gate.blocked_until())
 
     def _wait_after(self, reply: Reply) -> Parked:
+        blocked_until, attempts = self._t.gate.blocked_until(), self._work.attempts
+        timing = self._t.timing
         return wait_after(
-            reply,
-            now=self._now(),
-            timing=self._t.timing,
-            blocked_until=self._t.gate.blocked_until(),
-            attempts=self._work.attempts,
+            reply, now=self._now(), timing=timing, blocked_until=blocked_until, attempts=attempts
         )

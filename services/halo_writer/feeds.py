@@ -1,4 +1,4 @@
-"""What the writer learns from the log beside commands: Halo's catalogue, accepted rules, what tests have proven."""
+"""What the writer learns from the log beside commands: Halo's catalogue, rules, what tests have proven, answers."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ import structlog
 
 from hub.bus.delivery import Delivery, held_up
 from hub.bus.records import Record
-from hub.store import catalogue, holds, proofs, rule_sets
+from hub.store import catalogue, decisions, holds, pending, proofs, rule_sets
 from hub.store.catalogue import HaloEvent
+from hub.store.decisions import Decision
 from hub.store.engine import Store
 from hub.store.errors import StoreUnavailable
+from hub.store.pending import DECISION
 from hub.store.rule_sets import RuleSetRow
-from schemas.control import ConnectionTested, SettingsChanged
+from schemas.control import ConnectionTested, DecisionAnswered, SettingsChanged
 from schemas.envelope import Envelope, EnvelopeInvalid, Fault, from_headers
 from schemas.registry import TYPES, decode
 from schemas.topics import CONTROL, HALO, is_keyed_by
@@ -28,7 +30,7 @@ _LONGEST_DELAY_S = 10.0
 
 
 class Feeds:
-    """Projects `hub.halo.v1` into the catalogue, and settings and connection tests of `hub.control.v1` into the store.
+    """Projects `hub.halo.v1` into the catalogue, and settings, connection tests and answers of `hub.control.v1`.
 
     Repeats change nothing.
     """
@@ -71,6 +73,8 @@ class Feeds:
                     await proofs.put_arrays(conn, envelope.tenant, data.instance, data.arrays, time)
                     if data.ok:
                         await holds.probe_now(conn, envelope.tenant)
+            elif isinstance(data, DecisionAnswered):
+                await self._answered(envelope.tenant, data, time)
             elif isinstance(data, SettingsChanged):
                 revision = RuleSetRow(
                     tenant=envelope.tenant,
@@ -91,6 +95,19 @@ class Feeds:
         for (tenant, instance), events in seen.items():
             async with self._store.write() as conn:
                 await catalogue.apply_dated(conn, tenant, instance, events)
+
+    async def _answered(self, tenant: str, data: DecisionAnswered, time: float) -> None:
+        """Keep an answer, and let what waits for it be tried at once."""
+        if data.target.tenant != tenant:
+            _log.error("feed.foreign_answer", tenant=tenant, target=data.target.key)
+            return
+        key = data.target.key
+        answer = Decision(
+            tenant=tenant, target_key=key, question=data.question, choice=data.choice, by=data.by, at=time
+        )
+        async with self._store.write() as conn:
+            await decisions.put(conn, answer)
+            await pending.try_now(conn, tenant, "writer", key, DECISION)
 
 
 def _read(record: Record) -> tuple[Envelope, msgspec.Struct] | None:

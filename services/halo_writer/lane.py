@@ -93,9 +93,13 @@ class Lane:
         self._backlog.queue.submit(work)
         self._came.set()
 
-    def heard(self, stored: Iterable[Hold]) -> None:
-        """Look again: here is what is stored of this tenant's holds, and its settings may be new."""
-        if self._standing.heard(stored) or self._tenancy() is not self._known:
+    def heard(self, stored: Iterable[Hold], answered: Iterable[str] = ()) -> None:
+        """Look again: here is what is stored of this tenant's holds, and its settings may be new.
+
+        `answered` are the keys of rows that a person's answer has come for.
+        """
+        woken = [key for key in answered if self._backlog.queue.try_now(key)]
+        if self._standing.heard(stored) or woken or self._tenancy() is not self._known:
             self._wake.set()
 
     def stop(self) -> None:

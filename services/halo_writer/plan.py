@@ -27,6 +27,9 @@ from schemas.targets import Intent, TargetState
 
 _RULES_S = 5.0
 
+SEVERAL, UNPROVEN = "match.several", "create.unproven"
+"""The questions that only a person can answer."""
+NEW = "new"  # none of the records: it is created, as any that Halo doesn't have
 GONE = "halo.gone"
 """The code of a rejection because the record was deleted in Halo; redriving it makes the record anew."""
 
@@ -69,7 +72,11 @@ class Reserved(msgspec.Struct, frozen=True):
     target_key: str
 
 
-Match = Matched | NoMatch | Several | Reserved
+class NoneOfThem(msgspec.Struct, frozen=True):
+    """More than one record fits, and a person has said that it is none of them."""
+
+
+Match = Matched | NoMatch | Several | NoneOfThem | Reserved
 
 
 class ReadBack(msgspec.Struct, frozen=True):
@@ -163,10 +170,11 @@ class Wait(msgspec.Struct, frozen=True):
 
 
 class Decide(msgspec.Struct, frozen=True):
-    """Only a person can say; the command waits."""
+    """Only a person can say; the command waits. Without `choices` the answer is the id of a Halo record."""
 
     question: str
     message: str
+    choices: tuple[str, ...] = ()
 
 
 class Reject(msgspec.Struct, frozen=True):
@@ -194,9 +202,9 @@ Decision = (
 
 
 _UNPROVEN = Decide(
-    "create.unproven",
-    "a create may have been applied, and no look-up is proven to find it on this tenant: "
-    "run `hub tenant check --write-proof`, or look in Halo for the record",
+    UNPROVEN,
+    "Halo may have the record already, and no look-up is proven to find it on this tenant: "
+    "run `hub tenant check --write-proof`, or answer with the id of the record in Halo",
 )
 
 
@@ -292,11 +300,13 @@ def _known_record(command: Command, row: TargetState, halo_id: int) -> Decision:
     return Update(halo_id, changed_groups(command, row))
 
 
-def _fresh(command: Command, row: TargetState, known: Known, *, look_first: bool) -> Decision:
+def _fresh(  # noqa: PLR0911 - as above
+    command: Command, row: TargetState, known: Known, *, look_first: bool
+) -> Decision:
     if look_first:
         if known.by_our_key is None:
             return FindOurKey()
-        if _still_there(known.by_our_key, known):
+        if _remaining(known.by_our_key, known):
             return _found_ours(command, known, known.by_our_key)
     match known.match:
         case None:
@@ -306,8 +316,11 @@ def _fresh(command: Command, row: TargetState, known: Known, *, look_first: bool
         case Reserved(target_key):
             return Wait("reserved", not_before=float("inf"), waits_for=target_key)
         case Several(halo_ids, by):
-            listed = ", ".join(map(str, halo_ids))
-            return Decide("match.several", f"Halo records {listed} all match by {by}; choose one")
+            ids = tuple(map(str, halo_ids))
+            said = f"Halo records {', '.join(ids)} all match by {by}; choose one, or {NEW}"
+            return Decide(SEVERAL, said, (*ids, NEW))
+        case NoneOfThem():
+            return _unless_absent(command, known) or Create()
         case Matched(halo_id, owned, notices) if command.ensure or not owned:
             return Settle(halo_id, "adopted", notices=notices)
         case Matched(halo_id):
@@ -317,16 +330,10 @@ def _fresh(command: Command, row: TargetState, known: Known, *, look_first: bool
 def _after_create(
     command: Command, row: TargetState, known: Known, intent: Intent, settle_s: float
 ) -> Decision:
-    if known.by_our_key is None:
-        return FindOurKey()
-    if _still_there(known.by_our_key, known):
-        return _found_ours(command, known, known.by_our_key)
-    settled_at = intent.sent_at + settle_s
-    if known.by_our_key.at < settled_at:
+    found, settled_at = known.by_our_key, intent.sent_at + settle_s
+    if found is not None and not _remaining(found, known) and found.at < settled_at:
         return Wait("ambiguous", not_before=settled_at)
-    if not known.by_our_key.proven:
-        return _UNPROVEN
-    return Create()
+    return _unless_absent(command, known) or Create()
 
 
 def _after_update(
@@ -350,13 +357,16 @@ def _after_restore(
         return Wait("ambiguous", not_before=settled_at)
     if row.halo_id is not None:
         return _compared(command, known, row.halo_id, "updated")
+    return _unless_absent(command, known) or _fresh(command, row, known, look_first=False)
+
+
+def _unless_absent(command: Command, known: Known) -> Decision | None:
+    """What is to be done before a create that needs the proof that Halo has none; None once there is."""
     if known.by_our_key is None:
         return FindOurKey()
-    if _still_there(known.by_our_key, known):
+    if _remaining(known.by_our_key, known):
         return _found_ours(command, known, known.by_our_key)
-    if not known.by_our_key.proven:
-        return _UNPROVEN
-    return _fresh(command, row, known, look_first=False)
+    return None if known.by_our_key.proven else _UNPROVEN
 
 
 def _found_ours(command: Command, known: Known, found: ByOurKey) -> Decision:
@@ -383,10 +393,6 @@ def _compared(
 
 def _remaining(found: ByOurKey, known: Known) -> tuple[int, ...]:
     return tuple(halo_id for halo_id in found.halo_ids if halo_id not in known.gone)
-
-
-def _still_there(found: ByOurKey, known: Known) -> bool:
-    return bool(_remaining(found, known))
 
 
 def changed_groups(command: Command, row: TargetState) -> tuple[str, ...]:

@@ -185,6 +185,12 @@ class Queue:
             self._again_at(key, 0.0)
         return bool(keys)
 
+    def try_now(self, key: str) -> bool:
+        """What this row waited for has come; whether there is such a row."""
+        if self.has_row(key):
+            self._again_at(key, 0.0)
+        return self.has_row(key)
+
     def _again_at(self, key: str, at: float) -> None:
         self._rows[key] = msgspec.structs.replace(self._rows[key], not_before=at)
 

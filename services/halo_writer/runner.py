@@ -135,6 +135,8 @@ class Runner:
         if isinstance(end, Parked):
             async with self._backlog.lock:
                 await self._backlog.park(work, end, self.held)
+            if end.question is not None:
+                await self._publish()
         else:
             # Until it is told it stays in hand: a new term would take it up again, and repeat what it says.
             await self._publish()

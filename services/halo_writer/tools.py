@@ -22,8 +22,8 @@ Trouble = Literal["limited", "unreachable", "unauthorised", "login_lost", "denie
 class Parked:
     """The command waits in the store: why, for what, and until when (store's clock).
 
-    `question` is asked of a person, once, when the command begins to wait for the answer. `trouble` is what the
-    tenant's other commands may have to be spared.
+    `question` is asked of a person, with its `choices`, when the command begins to wait for the answer. `trouble` is
+    what the tenant's other commands may have to be spared.
     """
 
     reason: str
@@ -31,6 +31,7 @@ class Parked:
     waits_for: str | None = None
     note: str | None = None
     question: str | None = None
+    choices: tuple[str, ...] = ()
     trouble: Trouble | None = None
 
 

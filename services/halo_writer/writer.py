@@ -22,6 +22,7 @@ from hub.drain import drain_s
 from hub.store import holds, outbox, pending
 from hub.store.errors import StoreUnavailable
 from hub.store.holds import WINDOW, Hold
+from hub.store.pending import DECISION
 from hub.telemetry.metrics import UNKNOWN, Metrics, Waiting
 from hub.tenants.follower import RulesFollower
 from hub.tenants.shares import WRITE_SHARE, allowance
@@ -200,6 +201,7 @@ class Writer:
                 # This release may be the one that they wait for.
                 due.update(await pending.tenants_with(conn, "writer", "version"))
             stored = await holds.everyone(conn)
+            answered = await pending.to_try_now(conn, "writer", DECISION)
             backlog = await pending.count_by_reason(conn)
             self._metrics.outbox_rows.set(await outbox.depth(conn))
         self._swept = True
@@ -213,7 +215,7 @@ class Writer:
             if self._is_ours(tenant) and not self._stopping:
                 self._lane(tenant)
         for tenant, (lane, _) in self._lanes.items():
-            lane.heard(held.get(tenant, ()))
+            lane.heard(held.get(tenant, ()), [key for of, key in answered if of == tenant])
         self._tell_backlog(backlog, held, now)
         self._tell_holds(held)
         self._tell_lanes()

@@ -37,7 +37,12 @@ LOOKS = [
     for proven in (True, False)
     for at in (BEFORE, AFTER)
 ]
-MATCHES = (planned.NoMatch(), planned.Matched(HALO_ID), planned.Reserved("acme/other"))
+MATCHES = (
+    planned.NoMatch(),
+    planned.Matched(HALO_ID),
+    planned.NoneOfThem(),
+    planned.Reserved("acme/other"),
+)
 
 
 def answers(question: Question, known: Known, now: float) -> Iterator[tuple[Known, float]]:

@@ -41,7 +41,7 @@ async def test_several_may_migrate_an_empty_database_at_once(store_url: str) -> 
     await asyncio.gather(*(store.migrate() for store in stores))
     async with stores[0].read() as conn:
         assert (await conn.execute(text("SELECT version_num FROM alembic_version"))).scalars().all() == [
-            "0002"
+            "0003"
         ]
     for store in stores:
         await store.close()

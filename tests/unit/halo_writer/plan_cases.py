@@ -88,6 +88,7 @@ def knowledge() -> Iterator[Known]:
         planned.Matched(HALO_ID),
         planned.Matched(HALO_ID, owned=False),
         planned.Several((HALO_ID, OTHER_ID), "name 'Smith'"),
+        planned.NoneOfThem(),
         planned.Reserved("acme/other"),
     )
     reads: tuple[tuple[ReadBack | None, frozenset[int]], ...] = (

@@ -248,8 +248,23 @@ def test_several_matches_are_a_persons_decision_that_names_them() -> None:
     known = Known(match=planned.Several((11, 12), "name 'Smith'"))
     said = say(FULL, TargetState(target=FULL.target), known, AFTER)
     assert isinstance(said, planned.Decide)
+    assert said.choices == ("11", "12", "new")
     assert "11, 12" in said.message
     assert "name 'Smith'" in said.message
+
+
+def test_none_of_several_is_created_only_once_our_key_is_proven_to_be_nowhere() -> None:
+    row = TargetState(target=FULL.target)
+    known = Known(match=planned.NoneOfThem())
+    assert say(FULL, row, known, AFTER) == planned.FindOurKey()
+    unproven = msgspec.structs.replace(known, by_our_key=ByOurKey((), proven=False, at=AFTER))
+    said = say(FULL, row, unproven, AFTER)
+    assert isinstance(said, planned.Decide)
+    assert said.question == planned.UNPROVEN
+    nowhere = msgspec.structs.replace(known, by_our_key=ByOurKey((), proven=True, at=AFTER))
+    assert say(FULL, row, nowhere, AFTER) == planned.Create()
+    there = msgspec.structs.replace(known, by_our_key=ByOurKey((HALO_ID,), proven=True, at=AFTER))
+    assert say(FULL, row, there, AFTER) == planned.ReadRecord(HALO_ID)
 
 
 def test_an_unproven_look_up_never_ends_in_a_second_create() -> None:
