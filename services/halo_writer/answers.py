@@ -32,4 +32,6 @@ async def with_answer(store: Store, target: Target, asked: Decide, known: Known)
         async with store.write() as conn:
             owned = await targets.claim(conn, target, halo_id)
         return msgspec.structs.replace(known, match=Matched(halo_id, owned=owned))
-    return msgspec.structs.replace(known, by_our_key=ByOurKey((halo_id,), proven=False, at=0.0))
+    look = known.by_our_key
+    assert look is not None, "what can't be proven was looked for"
+    return msgspec.structs.replace(known, by_our_key=ByOurKey((halo_id,), proven=False, at=look.at))
