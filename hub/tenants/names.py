@@ -82,6 +82,9 @@ def _of_opportunities(rules: Opportunities, at: str) -> Iterator[HaloName]:
     if rules.status is not None:
         yield HaloName("status", rules.status, f"{at}.status")
     yield from _of_table("status", rules.statuses, f"{at}.statuses")
+    # A tenant whose quotes are never converted needs no such status.
+    if "won" in rules.model_fields_set and rules.won.when != "never" and "won" not in rules.status_table:
+        yield HaloName("status", rules.won_status, f"{at}.won.when")
 
 
 def _of_table(lookup: Lookup, table: Mapping[str, str | int | None], key: str) -> Iterator[HaloName]:

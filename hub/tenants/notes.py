@@ -26,3 +26,5 @@ def _unused(rules: RuleSet) -> Iterator[tuple[str, str]]:
     yield from rules.items.unused()
     if rules.opportunities is not None:
         yield from rules.opportunities.lines.unused()
+        if rules.quotes is not None:
+            yield from rules.opportunities.won.unused(rules.quotes.push)

@@ -12,6 +12,7 @@ from hub.tenants.names import by_folded_name
 from hub.tenants.values import HaloName, OnRejected, Section, Table, Text
 
 _LINES = "opportunities.lines"
+_WON = "opportunities.won"
 
 
 class OpportunityLines(Section):
@@ -66,6 +67,19 @@ class Won(Section):
     if_exists: Literal["ask", "convert"] = Field(
         default="ask", description="Where it has one: complete it, or ask first."
     )
+
+    def unused(self, push: str) -> Iterator[tuple[str, str]]:
+        """The settings that were given and have no effect beside the others, with why; `push` is the quotes'."""
+        said = self.model_fields_set
+        if self.when == "never":
+            for name in ("if_none", "if_exists"):
+                if name in said:
+                    yield f"{_WON}.{name}", f"has no effect: `{_WON}.when` is never"
+        elif "if_none" in said and push != "won":
+            why = (
+                "has no effect: a quote has its opportunity when it is converted, unless `quotes.push` is won"
+            )
+            yield f"{_WON}.if_none", why
 
 
 class Opportunities(Section):

@@ -8,9 +8,17 @@ from typing import Any
 import msgspec
 
 from schemas.commands import Command, FileSource, Named
+from schemas.identity import group_hashes
 from schemas.targets import KINDS, Target, TargetState
 from services.halo_writer.kinds import SPECS
-from services.halo_writer.kinds.base import Resolved, Row, element_to_create
+from services.halo_writer.kinds.base import (
+    KindSpec,
+    Resolved,
+    Row,
+    element_to_create,
+    element_to_update,
+    value_of,
+)
 
 
 class Preview(msgspec.Struct, frozen=True):
@@ -54,6 +62,8 @@ def preview(commands: Sequence[Command]) -> list[Preview]:
 def _preview(command: Command) -> Preview:
     spec = SPECS[command.target.kind]
     row = TargetState(target=command.target)
+    if spec.step_on is not None:
+        return _step(spec, spec.step_on, command, row)
     element = element_to_create(spec, command, _Spoken(), row)
     if spec.prepare is not None:
         element |= spec.prepare(command, _SpokenFiles())
@@ -64,4 +74,18 @@ def _preview(command: Command) -> Preview:
         when="if no record matches" if command.ensure else "create, or update what changed",
         matches=tuple(f"{match.by} {match.value}" if match.value else match.by for match in command.match),
         element=element,
+    )
+
+
+def _step(spec: KindSpec, step_on: str, command: Command, row: TargetState) -> Preview:
+    """A step writes onto the record of another target, whose id only Halo knows."""
+    spoken = _Spoken()
+    record = spoken.target(value_of(getattr(command, step_on)))
+    return Preview(
+        method="POST",
+        path=spec.resource.path,
+        target=command.target.key,
+        when="update what changed",
+        matches=(),
+        element=element_to_update(spec, command, spoken, row, record, group_hashes(command)),
     )

@@ -67,3 +67,38 @@ def test_a_summary_without_its_part_number_is_refused() -> None:
         accept(file_with({"write": "summary"}))
     assert [fault.at for fault in caught.value.faults] == ["opportunities.lines"]
     assert "summary_part_number" in str(caught.value)
+
+
+@pytest.mark.feature("won.opp.missing", part="mapper")
+@pytest.mark.parametrize(
+    ("won", "push", "unused"),
+    [
+        ({"when": "order", "if_exists": "ask"}, "published", []),
+        ({"if_none": "create"}, "published", ["if_none"]),
+        ({"if_none": "create"}, "won", []),
+        ({"when": "never", "if_none": "ask", "if_exists": "convert"}, "won", ["if_none", "if_exists"]),
+    ],
+)
+def test_settings_of_winning_without_effect_are_noted(
+    won: dict[str, Any], push: str, unused: list[str]
+) -> None:
+    content = BASE | {"opportunities": {"ticket_type": "Opportunity", "won": won}, "quotes": {"push": push}}
+    notes = [note.at for note in accept(yaml.safe_dump(content).encode()).notes]
+    assert notes == [f"opportunities.won.{name}" for name in unused]
+
+
+@pytest.mark.parametrize(
+    ("value", "fine"),
+    [("po_number", True), ("custom.customer_po", True), ("custom.", False), ("customer_po", False)],
+)
+def test_the_field_of_the_po_number_is_one_of_a_quotes(value: str, fine: bool) -> None:
+    content = BASE | {"opportunities": {"ticket_type": "Opportunity"}, "quotes": {"po_number": value}}
+    source = yaml.safe_dump(content).encode()
+    if fine:
+        accept(source)
+        return
+    with pytest.raises(RulesInvalid) as caught:
+        accept(source)
+    (fault,) = caught.value.faults
+    assert fault.at == "quotes.po_number"
+    assert "custom.<name>" in fault.problem
