@@ -195,7 +195,7 @@ async def test_after_a_lost_reply_each_product_is_there_once_and_known_again(ben
 
 @pytest.mark.feature("opp.lines", part="writer")
 async def test_products_value_and_team_cost_a_quote_of_a_known_customer_no_request(bench: Bench) -> None:
-    """Two for a known client and five known products, with or without products on the opportunity; none for a repeat."""
+    """Two for a known client and five known products, whatever the opportunity shows; none for a repeat."""
     tool = bench.tool
     skus = ("FW-100", "DK-USBC-2", "MN-27-QHD", "LT-14-G5", "SW-24-POE")
     items = [tool.item(sku, sku) for sku in skus]
