@@ -11,8 +11,9 @@ from hub.bus.records import Record as LogRecord
 from schemas.commands import Field, Named, UpsertItem
 from schemas.envelope import Envelope, headers_of
 from schemas.products import SourceProduct
-from schemas.registry import encode
+from schemas.registry import SOURCE_TYPES, TYPES, encode
 from schemas.topics import PRODUCTS
+from services.mapper.app import SOURCES
 from services.mapper.intake import Event, read
 from tests.unit.halo_writer.build import by
 from tests.unit.mapper.build import START, envelope, line, mapped, quote, rules
@@ -91,6 +92,11 @@ def test_one_producers_products_may_be_pushed_and_anothers_not() -> None:
     off = rules(items={"push": True}, sources={"quoter": {"items": {"push": False}}})
     assert results(run(product(1), rule_set=on)) == ["mapped"]
     assert results(run(product(1), rule_set=off)) == ["switched_off"]
+
+
+@pytest.mark.feature("item.push", part="mapper")
+def test_the_mapper_reads_every_topic_that_source_events_are_published_on() -> None:
+    assert set(SOURCES) == {TYPES[name].topic for name in SOURCE_TYPES}
 
 
 def test_a_product_without_a_name_is_refused_with_its_fault() -> None:
