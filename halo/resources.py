@@ -53,6 +53,7 @@ ASSET_GROUP = Resource("AssetGroup")
 CURRENCY = Resource("Currency")
 TAX = Resource("Tax")
 LOOKUP = Resource("Lookup")
+FIELD_INFO = Resource("FieldInfo")
 CONTROL = Resource("Control")
 
 RESOURCES: tuple[Resource, ...] = (
@@ -77,5 +78,6 @@ RESOURCES: tuple[Resource, ...] = (
     CURRENCY,
     TAX,
     LOOKUP,
+    FIELD_INFO,
     CONTROL,
 )

@@ -174,6 +174,7 @@ RESOURCES: tuple[Resource, ...] = (
     Resource("Team", "Team", paged=False),
     Resource("Currency", "Currency", paged=False),
     Resource("Tax", "Tax", paged=False),
+    Resource("FieldInfo", "FieldInfo", filters={"typeid": "usage"}, paged=False, writable=False),
     Resource("Lookup", "Lookup", filters=same("lookupid"), paged=False, writable=False),
     Resource("TopLevel", "TopLevel", "tree", search=("name",)),
     Resource("CustomIntegration", "CustomIntegration", paged=False),

@@ -22,6 +22,8 @@ NESTED: Mapping[str, str] = {
     "delivery_address": "Address",
     "invoice_address": "Address",
     "newclient_delivery_address": "Address",
+    "customfields": "CustomField",
+    "address": "Address",
 }
 WORD_FOR = {"int": "integer", "num": "decimal", "bool": "boolean", "date": "DateTime"}
 BOOLEANS = {"true": True, "false": False}
@@ -68,6 +70,8 @@ class Schema:
         return bound
 
     def _value(self, kind: str, entity: str | None, value: Any, path: str, faults: Faults) -> Any:
+        if kind == "any":
+            return value
         if kind not in {"list", "object"}:
             return scalar(kind, value)
         if kind == "list" and not isinstance(value, list):

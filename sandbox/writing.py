@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from sandbox import attachments, listing, orders, rights, rules, views
+from sandbox import attachments, custom_fields, listing, orders, rights, rules, views
 from sandbox.errors import Answer, RefusalError, binding_error, empty, json_answer, rule_error
 from sandbox.instance import Instance
 from sandbox.lookups import row_id
@@ -151,6 +151,7 @@ def save(instance: Instance, resource: Resource, element: dict[str, Any]) -> dic
     if number and before is None:
         raise empty(404)
     values = rules.prepared(instance, table, before, element)
+    values = with_custom_fields(instance, table, before, element, values)
     if before is None:
         number = store.new_id(table)
     store.put(table, {**values, "id": number})
@@ -162,6 +163,32 @@ def save(instance: Instance, resource: Resource, element: dict[str, Any]) -> dic
         store.put(table, {**values, "id": number, "module_id": 10_000 + number})
     write_links(instance, resource, number, element)
     return views.saved(instance, resource, store.get(table, number).values)  # type: ignore[union-attr]
+
+
+def with_custom_fields(
+    instance: Instance, table: str, before: Values | None, element: dict[str, Any], values: dict[str, Any]
+) -> dict[str, Any]:
+    """The row with its custom fields, and those of a quote's lines, as they are after this write."""
+    made = merged_fields(instance, before or {}, element, values)
+    if table != "Quotation" or "lines" not in element:
+        return made
+    known = {line["id"]: line for line in (before or {}).get("lines") or ()}
+    lines = [
+        merged_fields(instance, known.get(line["id"], {}), sent, line)
+        for sent, line in zip(element["lines"], made["lines"], strict=True)
+    ]
+    return {**made, "lines": lines}
+
+
+def merged_fields(
+    instance: Instance, before: Mapping[str, Any], sent: Mapping[str, Any], values: dict[str, Any]
+) -> dict[str, Any]:
+    if custom_fields.FIELD not in sent:
+        return values
+    fields = custom_fields.merged(
+        instance.store, before.get(custom_fields.FIELD) or (), sent[custom_fields.FIELD]
+    )
+    return {**values, custom_fields.FIELD: fields}
 
 
 def write_links(instance: Instance, resource: Resource, number: int, element: Mapping[str, Any]) -> None:

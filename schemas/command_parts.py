@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import ClassVar, Generic, Literal, TypeVar
 
-from schemas.base import Id, OwnData
+from schemas.base import Id, LongText, Name, OwnData
 from schemas.targets import Kind, Target
 
 T = TypeVar("T")
@@ -16,6 +16,7 @@ Lookup = Literal[
     "asset_group",
     "billing_period",
     "currency",
+    "custom_field",
     "item",
     "item_type",
     "quote_status",
@@ -58,6 +59,23 @@ class Named(OwnData, frozen=True, kw_only=True):
     """The key of the tenant file that says it."""
     chosen: bool = False
     """Whether the tenant file itself gives this name."""
+
+
+class Linked(OwnData, frozen=True, kw_only=True):
+    """A value for a field of Halo that the tenant's file links to one of the source: a custom field, or Halo's own."""
+
+    field: Name | None = None
+    """The field of Halo, by its name in Halo's API."""
+    custom_field: Named | None = None
+    """The custom field of Halo, by name."""
+    value: LongText
+    """What Halo is to hold; a date as YYYY-MM-DD."""
+    type: Literal["text", "number", "date"] = "text"
+    """What the field of Halo holds."""
+
+    def __post_init__(self) -> None:
+        if (self.field is None) == (self.custom_field is None):
+            raise ValueError("a linked value is for exactly one of `field` and `custom_field`")
 
 
 class Match(OwnData, frozen=True, kw_only=True):

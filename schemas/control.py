@@ -15,6 +15,7 @@ CatalogueKind = Literal[
     "asset_group",
     "billing_period",
     "currency",
+    "custom_field",
     "item_type",
     "quote_status",
     "region",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import UNSET, UnsetType
 
 from schemas.base import Name, OwnData, Text
-from schemas.command_parts import Command, Field, Named
+from schemas.command_parts import Command, Field, Linked, Named
 from schemas.targets import Target
 
 
@@ -45,7 +45,10 @@ class UpsertClient(Command, frozen=True, kw_only=True):
     """Create or adopt a Halo client; a new one is created together with its main site and contact."""
 
     kind = "client"
-    groups = {"head": ("name", "phone", "website", "site_name", "site_address", "main_contact")}
+    groups = {
+        "head": ("name", "phone", "website", "site_name", "site_address", "main_contact"),
+        "links": ("links",),
+    }
 
     name: Field[Name] | UnsetType = UNSET
     """The name of the client."""
@@ -59,6 +62,8 @@ class UpsertClient(Command, frozen=True, kw_only=True):
     """The address of that site."""
     main_contact: Field[MainContact] | UnsetType = UNSET
     """Its first user."""
+    links: Field[tuple[Linked, ...]] | UnsetType = UNSET
+    """What `fields` of the tenant's file links."""
 
 
 class UpsertSite(Command, frozen=True, kw_only=True):
@@ -81,7 +86,10 @@ class UpsertUser(Command, frozen=True, kw_only=True):
     """Create, adopt or update a Halo user (a customer's contact)."""
 
     kind = "user"
-    groups = {"head": ("client", "site", "name", "first_name", "last_name", "email", "phone", "title")}
+    groups = {
+        "head": ("client", "site", "name", "first_name", "last_name", "email", "phone", "title"),
+        "links": ("links",),
+    }
 
     client: Field[Target] | UnsetType = UNSET
     """The Halo client it belongs to."""
@@ -99,3 +107,5 @@ class UpsertUser(Command, frozen=True, kw_only=True):
     """Telephone number."""
     title: Field[Text] | UnsetType = UNSET
     """Job title."""
+    links: Field[tuple[Linked, ...]] | UnsetType = UNSET
+    """What `fields` of the tenant's file links."""

@@ -5,6 +5,7 @@ Each event carries the whole opportunity. Quotes name it by its id at the produc
 
 from __future__ import annotations
 
+import datetime as dt
 from decimal import Decimal
 
 from schemas.base import HaloId, LongText, Name, SourceData, Text
@@ -41,6 +42,8 @@ class Opportunity(SourceData, frozen=True, kw_only=True):
     """What the sale would come to."""
     profit: Decimal | None = None
     """What it would earn."""
+    expected_close: dt.date | None = None
+    """The day on which it is expected to be won; `fields.opportunities` links it to a field of Halo."""
     note: LongText | None = None
     """A longer text."""
     custom: dict[str, Text] = {}

@@ -61,6 +61,8 @@ class Customer(SourceData, frozen=True, kw_only=True):
     """The name of its site; without it the main one."""
     address: Address | None = None
     """Where that site is."""
+    custom: dict[str, Text] = {}
+    """Fields of the producer's own, by name."""
 
 
 class Contact(SourceData, frozen=True, kw_only=True):
@@ -82,6 +84,8 @@ class Contact(SourceData, frozen=True, kw_only=True):
     """Telephone number."""
     title: Text | None = None
     """Job title."""
+    custom: dict[str, Text] = {}
+    """Fields of the producer's own, by name."""
 
 
 class Person(SourceData, frozen=True, kw_only=True):
@@ -208,6 +212,8 @@ class Line(SourceData, frozen=True, kw_only=True):
     """Who supplies it."""
     bundle: Id | None = None
     """The id of the line that heads the bundle which this line is part of."""
+    custom: dict[str, Text] = {}
+    """Fields of the producer's own, by name."""
 
 
 class Tax(SourceData, frozen=True, kw_only=True):
@@ -246,6 +252,10 @@ class Quote(SourceData, frozen=True, kw_only=True):
     """The last day on which it holds."""
     contact: Contact | None = None
     """The person at the customer."""
+    sold_to: Address | None = None
+    """Where the invoice goes; the Halo quote's own address."""
+    ship_to: Address | None = None
+    """Where the goods go; the Halo quote's delivery address."""
     prepared_by: Person | None = None
     """Who made the quote."""
     sales_rep: Person | None = None

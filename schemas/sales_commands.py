@@ -8,7 +8,8 @@ from decimal import Decimal
 from msgspec import UNSET, UnsetType
 
 from schemas.base import Id, Name, OwnData, Text
-from schemas.command_parts import Command, Field, Named
+from schemas.command_parts import Command, Field, Linked, Named
+from schemas.customer_commands import SiteAddress
 from schemas.targets import Target
 
 
@@ -122,6 +123,7 @@ class UpsertOpportunity(Command, frozen=True, kw_only=True):
         "value": ("value",),
         "lines": ("lines",),
         "po_number": ("po_number",),
+        "links": ("links",),
     }
 
     client: Field[Target] | UnsetType = UNSET
@@ -148,6 +150,8 @@ class UpsertOpportunity(Command, frozen=True, kw_only=True):
     """All products, in their order."""
     po_number: Field[Text] | UnsetType = UNSET
     """The customer's PO number."""
+    links: Field[tuple[Linked, ...]] | UnsetType = UNSET
+    """What `fields` of the tenant's file links."""
 
 
 class QuoteLine(OwnData, frozen=True, kw_only=True):
@@ -186,6 +190,8 @@ class QuoteLine(OwnData, frozen=True, kw_only=True):
     """The product of the source that it sells."""
     halo_item: Named | None = None
     """The Halo item that it sells, by name."""
+    links: tuple[Linked, ...] = ()
+    """What `fields.lines` of the tenant's file links."""
 
     def __post_init__(self) -> None:
         if (self.item is None) == (self.halo_item is None):
@@ -226,6 +232,8 @@ class UpsertQuote(Command, frozen=True, kw_only=True):
         ),
         "status": ("status",),
         "lines": ("lines", "totals", "carriage"),
+        "addresses": ("sold_to", "ship_to"),
+        "links": ("links",),
     }
 
     opportunity: Field[Target] | UnsetType = UNSET
@@ -262,3 +270,9 @@ class UpsertQuote(Command, frozen=True, kw_only=True):
     """What the document adds up to."""
     carriage: Field[Decimal] | UnsetType = UNSET
     """The charge for delivery, where no line carries it."""
+    sold_to: Field[SiteAddress] | UnsetType = UNSET
+    """Where the invoice goes."""
+    ship_to: Field[SiteAddress] | UnsetType = UNSET
+    """Where the goods go."""
+    links: Field[tuple[Linked, ...]] | UnsetType = UNSET
+    """What `fields` of the tenant's file links."""

@@ -9,13 +9,16 @@ import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from hub.tenants.halo_fields import WRITABLE, FieldType
 from hub.tenants.schema import tenant_schema
 from tools.docs_schema import Schema, kind_of, limits_of, table
 
 _REFERENCE = "#/$defs/"
 _NAME = ({"type": "string", "pattern": r"\S"}, {"type": "integer", "exclusiveMinimum": 0})
+_LINKED = "fields."
 _CUSTOM = {"type": "string", "pattern": r"^custom\."}
 _WORDS = ((_NAME, "name or id in Halo"), ((_CUSTOM,), "`custom.<name>`"))
+_HELD: dict[FieldType, str] = {"text": "", "number": " (a number)", "date": " (a date)"}
 _PAGE = """\
 # Every key of a tenant file
 
@@ -62,6 +65,8 @@ def page(full: dict[str, Any]) -> str:
         inner = [other for other in keys(document) if other.path.startswith(f"{key.path}.")]
         if inner and key.section is not None:
             blocks += [f"## `{key.path}`", document["$defs"][key.section]["description"], _table(inner, full)]
+        if _LINKED.startswith(key.path):
+            blocks += ["The fields of Halo, beside its custom fields:", _linkable()]
     return _PAGE.format(sections="\n\n".join(blocks))
 
 
@@ -94,11 +99,21 @@ def _table(rows: list[Key], full: dict[str, Any]) -> str:
     return table(("key", "is", "default", "meaning", "example"), lines)
 
 
+def _linkable() -> str:
+    """The fields of Halo that may be linked, by section."""
+    return "\n".join(
+        f"* `fields.{kind}`: {', '.join(f'`{name}`' + _HELD[held] for name, held in fields.items())}"
+        for kind, fields in WRITABLE.items()
+    )
+
+
 def _kind(key: Key) -> str:
     if key.section is not None:
         return f"[section](#{key.path})" if "." not in key.path else "section"
     if key.path == "sources":
         return "table: producer to sections"
+    if key.path.startswith(_LINKED):
+        return "table: source field to Halo field"
     worded = _worded(key.schema)
     kind, limits, examples = kind_of(worded, str), limits_of(worded), worded.get("examples")
     if examples:

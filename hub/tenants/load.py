@@ -251,6 +251,12 @@ def _keys_at(path: list[str]) -> list[str]:
             annotation = section
             continue
         annotation = section.model_fields[part].annotation
-        candidates = [annotation, *get_args(annotation)]
-        section = next(c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel))
+        section = next(_sections(annotation))
     return sorted(field.alias or name for name, field in section.model_fields.items())
+
+
+def _sections(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _sections(part)

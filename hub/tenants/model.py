@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PrivateAttr, StrictInt, StrictStr, model_validator
 
 from hub.tenants.items import Items
+from hub.tenants.links import Fields as LinkedFields
 from hub.tenants.names import by_folded_name, folded
 from hub.tenants.opportunities import Opportunities
 from hub.tenants.quotes import Quotes
@@ -185,6 +186,8 @@ class RuleSet(Section):
     """Opportunities: on when the section is there."""
     quotes: Quotes | None = None
     """Quotes: on when the section is there."""
+    fields: LinkedFields = LinkedFields()
+    """Fields of the source that Halo keeps elsewhere than the rules know, each linked to a field of Halo."""
     sources: dict[StrictStr, dict[str, Any]] = {}
     """By producer: the same keys but for `tenant` and `halo`, laid over the file for this producer's events.
 

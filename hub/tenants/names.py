@@ -71,6 +71,10 @@ def _of_one(rules: RuleSet, prefix: str) -> Iterator[HaloName]:
     yield from _of_table("currency", rules.currencies, f"{prefix}currencies")
     if rules.opportunities is not None:
         yield from _of_opportunities(rules.opportunities, f"{prefix}opportunities")
+    for kind, links in rules.fields.tables().items():
+        for source, link in links.items():
+            if link.custom_field is not None:
+                yield HaloName("custom_field", link.custom_field, f"{prefix}fields.{kind}.{source}")
     if rules.quotes is not None:
         yield from _of_table("quote_status", rules.quotes.statuses, f"{prefix}quotes.statuses")
 

@@ -8,12 +8,31 @@ from decimal import Decimal
 from typing import Any
 
 # What travels with a write but does not come back as sent.
+_CUSTOM = "customfields"
 _COMMANDS = ("new_external_link", "external_link", "external_links", "ignoretaxcalc")
 
 
 def equal(payload: Mapping[str, Any], record: Mapping[str, Any]) -> bool:
     """Every field of `payload` has the same value in `record`; a line array has the same lines in the same order."""
-    return all(_same(value, record.get(name)) for name, value in payload.items() if _compared(name))
+    return all(
+        _same_custom(value, record.get(name)) if name == _CUSTOM else _same(value, record.get(name))
+        for name, value in payload.items()
+        if _compared(name)
+    )
+
+
+def _same_custom(sent: Any, found: Any) -> bool:
+    """Of a record's custom fields those that were sent count, each by its id or its name."""
+    held = [field for field in found or () if isinstance(field, Mapping)]
+    return all(
+        any(_named(field, one) and _same(field["value"], one.get("value")) for one in held) for field in sent
+    )
+
+
+def _named(sent: Mapping[str, Any], held: Mapping[str, Any]) -> bool:
+    if "id" in sent:
+        return _number(sent["id"]) == _number(held.get("id"))
+    return str(sent["name"]).casefold() == str(held.get("name", "")).casefold()
 
 
 def _compared(name: str) -> bool:

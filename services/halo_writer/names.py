@@ -57,6 +57,9 @@ def resolve(
     Of several rows with one name the lowest id is taken, with a notice. `unusable` says that Halo has the name, but
     doesn't offer it for this: what the tenant file itself chose so is refused, not replaced.
     """
+    if len(rows) > 1 and named.lookup == "custom_field":
+        # Each sort of record may have one of that name.
+        return Found(None, spelling=str(named.name))
     if rows:
         return Found(min(row.halo_id for row in rows), _doubled(named, rows))
     said = _absent(named, unusable)

@@ -95,7 +95,9 @@ async def _name(conn: AsyncConnection, target: Target, named: Named) -> Found | 
     found = resolve(named, rows, fallback, near, unusable=bool(all_rows) and not rows)
     if not isinstance(found, Found):
         return found
-    spelling = next((row.name for row in (*rows, *fallback) if row.halo_id == found.halo_id), None)
+    spelling = found.spelling or next(
+        (row.name for row in (*rows, *fallback) if row.halo_id == found.halo_id), None
+    )
     return msgspec.structs.replace(found, spelling=spelling)
 
 

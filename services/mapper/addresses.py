@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
 
 from hub.tenants.model import Addresses
 from schemas.commands import Named, SiteAddress
@@ -26,6 +27,12 @@ def site_address(address: Address | None, rules: Addresses) -> SiteAddress | Non
         region=Named(lookup="region", name=address.region, missing="leave") if address.region else UNSET,
         country=address.country or "",
     )
+
+
+def quote_address(address: Address | None, rules: Addresses) -> SiteAddress | None:
+    """The same for an address on a quote, which has lines and a postcode: region and country are a site's in Halo."""
+    found = site_address(address, rules)
+    return None if found is None else replace(found, region=UNSET, country=UNSET)
 
 
 def _line(address: Address, field: str | None) -> str | UnsetType:

@@ -6,6 +6,7 @@ from schemas.commands import Field, MainContact, Match, UpsertClient
 from schemas.quotes import Contact, Customer
 from schemas.targets import Target
 from services.mapper.addresses import site_address
+from services.mapper.links import field_of, linked
 from services.mapper.parts import Parties
 from services.mapper.refs import client_id
 from services.mapper.scope import NO_BASIS, Scope, given, sealed
@@ -17,18 +18,21 @@ def client_target(customer: Customer, scope: Scope) -> Target:
 
 def ensure_client(head: Parties, scope: Scope) -> UpsertClient:
     customer = head.customer
+    links, told = linked("clients", scope, customer)
     return sealed(
         UpsertClient(
             target=client_target(customer, scope),
             basis=NO_BASIS,
             ensure=True,
             match=_match(customer, scope),
+            notices=told,
             name=Field(value=customer.name),
             phone=given(customer.phone),
             website=given(customer.website),
             site_name=given(customer.site),
             site_address=given(site_address(customer.address, scope.rules.addresses)),
             main_contact=given(_main_contact(head.contact)),
+            links=field_of(links),
         )
     )
 

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 import msgspec
+from msgspec.structs import replace
 
 from hub.tenants.names import folded
 from hub.tenants.quotes import Taxes
 from schemas.commands import Named, Notice, QuoteLine, Totals
 from schemas.quotes import Line, Tax
 from services.mapper.item import item_target
+from services.mapper.links import linked
 from services.mapper.money import LinePrice, from_cents, price_lines, spread, to_cents
 from services.mapper.part_numbers import own_number, part_number
 from services.mapper.parts import QuoteLines
@@ -34,13 +36,16 @@ def map_lines(source: QuoteLines, scope: Scope) -> LinesMapped:
     scope.faults.extend(pricing.faults)
     assert scope.rules.quotes is not None, "only a tenant with quotes maps lines"
     taxes, notices = _taxes(source, pricing.lines, scope.rules.quotes.taxes)
+    links = [linked("lines", scope, line, line.product) for line in source.lines]
     lines = tuple(
-        _line(place, line, price, tax, scope)
-        for place, (line, price, tax) in enumerate(zip(source.lines, pricing.lines, taxes, strict=True))
+        replace(_line(place, line, price, tax, scope), links=values)
+        for place, (line, price, tax, (values, _)) in enumerate(
+            zip(source.lines, pricing.lines, taxes, links, strict=True)
+        )
     )
     pushed = [tax for tax in taxes if tax is not None]
     tax_total = plain(sum(pushed, Decimal(0))) if pushed else None
-    told = (*pricing.notices, *notices)
+    told = (*pricing.notices, *notices, *dict.fromkeys(one for _, said in links for one in said))
     if source.shipping is None or scope.rules.items.shipping is None:
         totals = Totals(net=from_cents(pricing.net_cents), tax=tax_total)
         carriage = None if source.shipping is None else plain(source.shipping)

@@ -20,6 +20,7 @@ from schemas.opportunities import Opportunity
 from schemas.targets import Target
 from services.mapper.agents import owner_of
 from services.mapper.client import client_target, ensure_client
+from services.mapper.links import field_of, linked
 from services.mapper.opportunity_lines import Products
 from services.mapper.parts import (
     LINK_DECODER,
@@ -64,6 +65,7 @@ def opportunity_of(
     agent, notice = owner_of(head, scope.rules.agents)
     customer, contact, said = head.customer, head.contact, head.opportunity
     published = link.id is not None
+    links, told = ((), ()) if published else linked("opportunities", scope, head)
     # Whose opportunity it is stays with the person who picked an existing one.
     write: Write = "always" if link.halo_id is None else "on_create"
     title: Write = "always" if rules.rename else "on_create"
@@ -73,7 +75,7 @@ def opportunity_of(
             basis=NO_BASIS,
             ensure=published,
             match=_picked(link.halo_id),
-            notices=notices(notice, _not_written(rules) if published else None, *products.notices),
+            notices=notices(notice, _not_written(rules) if published else None, *products.notices, *told),
             client=Field(value=client_target(customer, scope), write=write),
             site=Field(value=site_target(customer, scope), write=write),
             user=given(None if contact is None else user_target(contact, customer, scope), write),
@@ -84,6 +86,7 @@ def opportunity_of(
             agent=agent,
             value=given(None if published else products.value),
             lines=given(None if published else products.lines),
+            links=field_of(links),
         )
     )
 
@@ -116,6 +119,7 @@ def _published(record: Record, data: Opportunity, scope: Scope) -> UpsertOpportu
     rules = _rules(scope)
     agent, notice = owner_of(data, scope.rules.agents)
     value, unknown = _value(data, rules)
+    links, told = linked("opportunities", scope, data)
     customer, contact = data.customer, data.contact
     ticket_type: Write = "always" if data.type else "on_create"
     return sealed(
@@ -123,7 +127,7 @@ def _published(record: Record, data: Opportunity, scope: Scope) -> UpsertOpportu
             target=scope.target("opportunity", record.id, PUBLISHED),
             basis=NO_BASIS,
             match=_picked(data.halo_id),
-            notices=notices(notice, unknown),
+            notices=notices(notice, unknown, *told),
             client=Field(value=client_target(customer, scope)),
             site=Field(value=site_target(customer, scope)),
             user=given(None if contact is None else user_target(contact, customer, scope)),
@@ -134,6 +138,7 @@ def _published(record: Record, data: Opportunity, scope: Scope) -> UpsertOpportu
             note=given(data.note),
             status=_status(record, rules),
             value=given(value),
+            links=field_of(links),
         )
     )
 

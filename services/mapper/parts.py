@@ -12,6 +12,7 @@ from schemas.files import FileAdded, FileRef
 from schemas.opportunities import Opportunity
 from schemas.products import SourceProduct
 from schemas.quotes import (
+    Address,
     Answers,
     Contact,
     Customer,
@@ -53,6 +54,8 @@ class QuoteHead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     date: dt.date | None = None
     expiry_date: dt.date | None = None
     contact: Contact | None = None
+    sold_to: Address | None = None
+    ship_to: Address | None = None
     prepared_by: Person | None = None
     sales_rep: Person | None = None
     opportunity: OpportunityLink | None = None

@@ -17,11 +17,13 @@ from hub.tenants.model import RuleSet
 from hub.tenants.names import folded
 from schemas.commands import Basis, Command, Field, Named, UpsertQuote
 from schemas.identity import group_hashes, state_hash_of
+from services.mapper.addresses import quote_address
 from services.mapper.agents import owner_of
 from services.mapper.client import client_target, ensure_client
 from services.mapper.files import quote_files
 from services.mapper.item import ensure_items
 from services.mapper.lines import map_lines
+from services.mapper.links import field_of, linked
 from services.mapper.opportunity import link_of, opportunity_of, opportunity_target
 from services.mapper.opportunity_lines import products_of
 from services.mapper.parts import (
@@ -177,12 +179,13 @@ def _quote(quote_id: str, head: QuoteHead, lines: QuoteLines, link: QuoteLink, s
     agent, notice = owner_of(head, scope.rules.agents)
     customer, contact = head.customer, head.contact
     mapped = map_lines(lines, scope)
+    links, told = linked("quotes", scope, head)
     rules = scope.rules.quotes
     assert rules is not None, "only a tenant with quotes maps a quote"
     quote = UpsertQuote(
         target=scope.target("quote", quote_id),
         basis=NO_BASIS,
-        notices=(*notices(notice), *mapped.notices),
+        notices=(*notices(notice), *mapped.notices, *told),
         opportunity=Field(value=opportunity_target(quote_id, link, scope)),
         client=Field(value=client_target(customer, scope)),
         site=Field(value=site_target(customer, scope)),
@@ -198,6 +201,9 @@ def _quote(quote_id: str, head: QuoteHead, lines: QuoteLines, link: QuoteLink, s
         lines=Field(value=mapped.lines),
         totals=Field(value=mapped.totals),
         carriage=given(mapped.carriage),
+        sold_to=given(quote_address(head.sold_to, scope.rules.addresses)),
+        ship_to=given(quote_address(head.ship_to, scope.rules.addresses)),
+        links=field_of(links),
     )
     return as_revision(quote, rules)
 

@@ -22,6 +22,9 @@ from services.mapper.parts import QuoteHead
 from services.mapper.refs import bounded
 from services.mapper.scope import Scope
 
+_SAID = ("head", "lines", "addresses", "links")
+"""What a revision says, its status aside."""
+
 
 def quote_target(record: Record, head: QuoteHead, word: str | None, scope: Scope) -> Target:
     """The target of the quote's present state; `word` is the producer's word for its status."""
@@ -38,7 +41,7 @@ def as_revision(quote: UpsertQuote, rules: Quotes) -> UpsertQuote:
     """The quote with what the mode lets a later revision write."""
     if rules.revisions != "first_only":
         return quote
-    fields = {name: getattr(quote, name) for group in ("head", "lines") for name in quote.groups[group]}
+    fields = {name: getattr(quote, name) for group in _SAID for name in quote.groups[group]}
     once = {
         name: Field(value=field.value, write="on_create")
         for name, field in fields.items()

@@ -5,9 +5,19 @@ from __future__ import annotations
 from typing import TypeVar
 
 from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
 
 from hub.tenants.items import Items
-from schemas.commands import CreateSalesOrder, Field, GroupIncome, Match, Named, OrderLines, UpsertQuote
+from schemas.commands import (
+    CreateSalesOrder,
+    Field,
+    GroupIncome,
+    Match,
+    Named,
+    OrderLines,
+    QuoteLine,
+    UpsertQuote,
+)
 from schemas.targets import Target
 from services.mapper.scope import NO_BASIS, Scope, sealed
 
@@ -21,7 +31,8 @@ def order_target(quote_id: str, scope: Scope) -> Target:
 
 def sales_order_of(quote_id: str, quote: UpsertQuote, scope: Scope) -> CreateSalesOrder:
     """Made of the quote as it is mapped now. An ensure: an order that exists is never touched."""
-    lines = () if isinstance(quote.lines, UnsetType) else quote.lines.value
+    # What is linked to the quote's lines is no field of an order's.
+    lines = () if isinstance(quote.lines, UnsetType) else tuple(map(_unlinked, quote.lines.value))
     return sealed(
         CreateSalesOrder(
             target=order_target(quote_id, scope),
@@ -40,6 +51,10 @@ def sales_order_of(quote_id: str, quote: UpsertQuote, scope: Scope) -> CreateSal
             lines=Field(value=OrderLines(lines=lines, accounts=_accounts(scope.rules.items))),
         )
     )
+
+
+def _unlinked(line: QuoteLine) -> QuoteLine:
+    return replace(line, links=())
 
 
 def _accounts(rules: Items) -> tuple[GroupIncome, ...]:

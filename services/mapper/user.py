@@ -6,6 +6,7 @@ from schemas.commands import Field, Match, UpsertUser
 from schemas.quotes import Contact, Customer
 from schemas.targets import Target
 from services.mapper.client import client_target
+from services.mapper.links import field_of, linked
 from services.mapper.refs import user_id
 from services.mapper.scope import NO_BASIS, Scope, given, sealed
 from services.mapper.site import site_target
@@ -16,12 +17,14 @@ def user_target(contact: Contact, customer: Customer, scope: Scope) -> Target:
 
 
 def ensure_user(contact: Contact, customer: Customer, scope: Scope) -> UpsertUser:
+    links, told = linked("users", scope, contact)
     return sealed(
         UpsertUser(
             target=user_target(contact, customer, scope),
             basis=NO_BASIS,
             ensure=True,
             match=_match(contact, scope),
+            notices=told,
             client=Field(value=client_target(customer, scope)),
             site=Field(value=site_target(customer, scope)),
             name=Field(value=contact.name),
@@ -30,6 +33,7 @@ def ensure_user(contact: Contact, customer: Customer, scope: Scope) -> UpsertUse
             email=given(contact.email),
             phone=given(contact.phone),
             title=given(contact.title),
+            links=field_of(links),
         )
     )
 

@@ -40,6 +40,8 @@ QUOTATION_LINE: Fields = {
     "billingperiod": "int",
     "supplier_id": "int",
     "new_external_link": "link",
+    "note": "str",
+    "customfields": "custom",
 }
 OPPORTUNITY_PRODUCT: Fields = {
     "id": "int",
@@ -67,6 +69,8 @@ ORDER_LINE: Fields = {
     "supplier_id": "int",
     "nominalcode": "str",
 }
+CUSTOM_FIELD: Fields = {"id": "int", "name": "str", "value": "str"}
+"""Halo types the value as anything; the hub sends text."""
 RESOURCES: Mapping[str, Fields] = {
     "Attachment": {
         "id": "int",
@@ -92,6 +96,13 @@ RESOURCES: Mapping[str, Fields] = {
         # Only in the description of 2026; older instances leave the phone out.
         "newclient_contactphonenumber": "str",
         "new_external_link": "link",
+        "accountsid": "str",
+        "accountsemailaddress": "str",
+        "accountsccemailaddress": "str",
+        "notes": "str",
+        "ref": "str",
+        "tax_number": "str",
+        "customfields": "custom",
     },
     "Site": {
         "id": "int",
@@ -115,6 +126,16 @@ RESOURCES: Mapping[str, Fields] = {
         "title": "str",
         "third_party_id": "str",
         "new_external_link": "link",
+        "email2": "str",
+        "email3": "str",
+        "mobilenumber": "str",
+        "notes": "str",
+        "other1": "str",
+        "other2": "str",
+        "other3": "str",
+        "other4": "str",
+        "other5": "str",
+        "customfields": "custom",
     },
     "Item": {
         "id": "int",
@@ -152,6 +173,25 @@ RESOURCES: Mapping[str, Fields] = {
         "purchaseordernumber": "str",
         "third_party_id_string": "str",
         "new_external_link": "link",
+        "client_reference": "str",
+        "deadlinedate": "time",
+        "oppaddr1": "str",
+        "oppaddr2": "str",
+        "oppaddr3": "str",
+        "oppaddr4": "str",
+        "oppcompanyname": "str",
+        "oppcontactname": "str",
+        "oppconversionprobability": "num",
+        "oppcountry": "str",
+        "oppemailaddress": "str",
+        "opppostcode": "str",
+        "oppreason": "str",
+        "opptel": "str",
+        "oppvalue_annual": "num",
+        "oppvalue_monthly": "num",
+        "oppvalue_oneoff": "num",
+        "targetdate": "time",
+        "customfields": "custom",
     },
     "SalesOrder": {
         "id": "int",
@@ -187,9 +227,19 @@ RESOURCES: Mapping[str, Fields] = {
         "carriage_price": "num",
         "third_party_number": "str",
         "new_external_link": "link",
+        "address": "address",
+        "delivery_address": "address",
+        "auth_by": "str",
+        "billingcontactemailaddress": "str",
+        "billingcontactname": "str",
+        "billingcontactphonenumber": "str",
+        "po_ref": "str",
+        "risk": "str",
+        "customfields": "custom",
     },
 }
 ARRAYS: Mapping[str, Fields] = {
+    "custom": CUSTOM_FIELD,
     "lines": QUOTATION_LINE,
     "products": OPPORTUNITY_PRODUCT,
     "order_lines": ORDER_LINE,

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from halo import wire
+from hub.tenants.halo_fields import OWNED, WRITABLE, LinkedKind
 from schemas.commands import (
     AccountCodes,
     Command,
@@ -20,6 +21,7 @@ from schemas.commands import (
     FileSource,
     GroupIncome,
     ItemAccounts,
+    Linked,
     MainContact,
     Named,
     SiteAddress,
@@ -42,12 +44,22 @@ from tests.contract.halo_fields import (
     ORDER_LINE,
     QUOTATION_LINE,
     RESOURCES,
+    Fields,
     faults,
 )
 from tests.unit.halo_writer.build import Tool, always, changed, once
 from tests.unit.halo_writer.won_build import sales_order, won
 
 TOOL = Tool()
+
+
+def links(kind: LinkedKind) -> tuple[Linked, ...]:
+    """A value for each field of Halo that a tenant's file may link to, and for a custom field."""
+    values = {"text": "x", "number": "12.5", "date": "2026-04-01"}
+    own = [Linked(field=name, value=values[held], type=held) for name, held in WRITABLE[kind].items()]
+    return (*own, Linked(custom_field=Named(lookup="custom_field", name="CFOne", missing="leave"), value="x"))
+
+
 MADE = tuple(kind for kind in KINDS if SPECS[kind].step_on is None)
 """The kinds that are records of their own."""
 REGION = Named(lookup="region", name="Kent", missing="leave")
@@ -57,6 +69,7 @@ AGENT = Named(lookup="agent", name="Alex", missing="leave")
 SPELLED_OUT = SiteAddress(
     line1="1", line2="2", line3="3", line4="4", postcode="P", region=REGION, country="GB"
 )
+ON_A_QUOTE = SiteAddress(line1="1", line2="2", line3="3", line4="4", postcode="P")
 CONTACT = MainContact(name="Nina Park", email="n@x.example", phone="1", title="COO")
 
 
@@ -69,14 +82,24 @@ def everything() -> dict[Kind, Command]:
         recurring=True,
         billing_period=MONTHLY,
         supplier=Named(lookup="supplier", name="Northgate"),
+        links=links("lines"),
     )
     return {
         "client": TOOL.client(
-            site_name="Dock", address=SPELLED_OUT, contact=CONTACT, phone=always("1"), website=always("w")
+            site_name="Dock",
+            address=SPELLED_OUT,
+            contact=CONTACT,
+            phone=always("1"),
+            website=always("w"),
+            links=always(links("clients")),
         ),
         "site": TOOL.site(name="Dock", address=SPELLED_OUT, phone=always("1")),
         "user": TOOL.user(
-            first_name=always("N"), last_name=always("P"), phone=always("1"), title=always("COO")
+            first_name=always("N"),
+            last_name=always("P"),
+            phone=always("1"),
+            title=always("COO"),
+            links=always(links("users")),
         ),
         "item": TOOL.item(
             recurring=True,
@@ -89,6 +112,7 @@ def everything() -> dict[Kind, Command]:
             stocked=always(False),
         ),
         "opportunity": TOOL.opportunity(
+            links=always(links("opportunities")),
             person="p-1",
             agent=AGENT,
             status=always(Named(lookup="status", name="Qualified")),
@@ -99,6 +123,9 @@ def everything() -> dict[Kind, Command]:
             po_number=always("PO-1"),
         ),
         "quote": TOOL.quote(
+            links=always(links("quotes")),
+            sold_to=always(ON_A_QUOTE),
+            ship_to=always(ON_A_QUOTE),
             person="p-1",
             agent=AGENT,
             lines=[line],
@@ -215,6 +242,24 @@ def test_the_tables_of_lines_and_addresses_hold_what_is_sent_and_nothing_else() 
     site = all_always(everything()["site"])
     kept = with_unowned(SPECS["site"], updated(site), {"delivery_address": {"id": 3, "site_name": "x"}})
     assert kept["delivery_address"].keys() == ADDRESS.keys()
+
+
+@pytest.mark.feature("field.links", part="mapper")
+@pytest.mark.parametrize(
+    ("section", "sent"),
+    [
+        ("users", RESOURCES["Users"]),
+        ("opportunities", RESOURCES["Opportunities"]),
+        ("quotes", RESOURCES["Quotation"]),
+        ("lines", QUOTATION_LINE),
+    ],
+)
+def test_each_field_that_is_sent_is_the_rules_own_or_may_be_linked_and_never_both(
+    section: LinkedKind, sent: Fields
+) -> None:
+    assert not OWNED[section].keys() & WRITABLE[section].keys()
+    hidden = {"id", "new_external_link", "customfields"}
+    assert OWNED[section].keys() | WRITABLE[section].keys() == sent.keys() - hidden
 
 
 @pytest.mark.parametrize(

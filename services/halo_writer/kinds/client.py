@@ -11,6 +11,7 @@ from schemas.commands import Command, MainContact
 from schemas.targets import TargetState
 from services.halo_writer.kinds import site
 from services.halo_writer.kinds.base import KindSpec, Resolved, Row, repeatable
+from services.halo_writer.kinds.links import linked_fields
 from services.halo_writer.names import folded
 
 
@@ -54,6 +55,7 @@ SPEC = KindSpec(
         "site_name": "newclient_sitename",
         "site_address": _site_address,
         "main_contact": _main_contact,
+        "links": linked_fields,
     },
     on_create=frozenset({"phone", "site_name", "site_address", "main_contact"}),
     natural_keys=_natural_keys,

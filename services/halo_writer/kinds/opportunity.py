@@ -13,6 +13,7 @@ from schemas.commands import Command, Named, OpportunityLine, UpsertOpportunity
 from schemas.targets import OUR_MARK
 from services.halo_writer.kinds.base import KindSpec, Resolved, Row, value_of
 from services.halo_writer.kinds.line_array import LineArray
+from services.halo_writer.kinds.links import linked_fields
 
 _PRODUCTS = "items_issued"
 _KEY_FIELD = "note2"
@@ -106,6 +107,7 @@ SPEC = KindSpec(
         "value": "oppvalue",
         "lines": _products,
         "po_number": "purchaseordernumber",
+        "links": linked_fields,
     },
     key_field="third_party_id_string",
     key_scope=_key_scope,

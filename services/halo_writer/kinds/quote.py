@@ -11,7 +11,7 @@ from typing import Any
 
 from halo.resources import QUOTATION
 from halo.wire import as_id
-from schemas.commands import Command, Notice, QuoteLine, UpsertQuote
+from schemas.commands import Command, Notice, QuoteLine, SiteAddress, UpsertQuote
 from schemas.targets import TargetState
 from services.halo_writer.kinds.base import (
     KindSpec,
@@ -23,6 +23,8 @@ from services.halo_writer.kinds.base import (
     written,
 )
 from services.halo_writer.kinds.line_array import LineArray
+from services.halo_writer.kinds.links import linked_fields
+from services.halo_writer.kinds.site import ADDRESS_FIELDS, address_lines
 
 OWN_ORDER = "sales_order"
 """The part of a quote's row that names the order which Halo itself made of it."""
@@ -41,7 +43,20 @@ def _agent(value: Any, resolved: Resolved) -> Row:
 
 
 def _lines(value: tuple[QuoteLine, ...], resolved: Resolved) -> Row:
-    return {"lines": [line_element(place, line, resolved) for place, line in enumerate(value)]}
+    return {
+        "lines": [
+            line_element(place, line, resolved) | linked_fields(line.links, resolved)
+            for place, line in enumerate(value)
+        ]
+    }
+
+
+def _sold_to(value: SiteAddress, resolved: Resolved) -> Row:
+    return {"address": address_lines(value)}
+
+
+def _ship_to(value: SiteAddress, resolved: Resolved) -> Row:
+    return {"delivery_address": address_lines(value)}
 
 
 def _check_sold(line: QuoteLine, item_id: int, sold: SoldItem) -> None:
@@ -157,6 +172,9 @@ SPEC = KindSpec(
         "status": "status",
         "lines": _lines,
         "carriage": "carriage_price",
+        "sold_to": _sold_to,
+        "ship_to": _ship_to,
+        "links": linked_fields,
     },
     key_field="third_party_number",
     key_scope=_key_scope,
@@ -165,4 +183,5 @@ SPEC = KindSpec(
     finish=LINES.finish,
     parts=lambda command: frozenset({"lines"}),
     repeatable=LINES.repeatable,
+    nested={"address": ADDRESS_FIELDS, "delivery_address": ADDRESS_FIELDS},
 )

@@ -12,6 +12,8 @@ from services.halo_writer.kinds.base import KindSpec, Resolved, Row, repeatable,
 from services.halo_writer.names import folded
 
 _LINES = ("line1", "line2", "line3", "line4", "postcode")
+ADDRESS_FIELDS = ("id", *_LINES)
+"""What an address in Halo holds that a write without it would lose."""
 
 
 def address_lines(value: SiteAddress) -> Row:
@@ -53,6 +55,6 @@ SPEC = KindSpec(
     fills={"client": "client_id", "name": "name", "phone": "phonenumber", "address": _address},
     on_create=frozenset({"client"}),
     natural_keys=_natural_keys,
-    nested={"delivery_address": ("id", *_LINES)},
+    nested={"delivery_address": ADDRESS_FIELDS},
     repeatable=repeatable,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from halo.resources import USERS
 from schemas.commands import Command, UpsertUser
 from services.halo_writer.kinds.base import KindSpec, Resolved, Row, repeatable, value_of
+from services.halo_writer.kinds.links import linked_fields
 from services.halo_writer.names import folded
 
 
@@ -33,6 +34,7 @@ SPEC = KindSpec(
         "email": "emailaddress",
         "phone": "phonenumber",
         "title": "title",
+        "links": linked_fields,
     },
     on_create=frozenset({"client", "site"}),
     key_field="third_party_id",
