@@ -102,7 +102,7 @@ class _Target:
 
 
 def _near(name: str, known: Iterable[str]) -> str:
-    last = [path for path in known if path.rpartition(".")[2] == name]
+    last = [path for path in known if path.rpartition(".")[2] == name.rpartition(".")[2]]
     near = last[:_MOST_NEAR] or difflib.get_close_matches(name, list(known), n=_MOST_NEAR, cutoff=0.6)
     return f"did you mean {' or '.join(near)}?" if near else ""
 

@@ -173,14 +173,14 @@ class Execution:
             case planned.FindMatch():
                 found = {"match": await self._finder.match(self._spec, self._command, self._resolved)}
             case planned.ReadRecord(halo_id):
-                self._known = self._known.having_read(await self._read_back(halo_id))
+                self._known = self._known.having_read(await self._read_back(halo_id, compares=compares))
                 return None
             case _:
                 assert_never(question)
         self._known = msgspec.structs.replace(self._known, **found)
         return None
 
-    async def _read_back(self, halo_id: int) -> planned.ReadBack:
+    async def _read_back(self, halo_id: int, *, compares: bool) -> planned.ReadBack:
         record = await self._finder.record(self._spec, self._command, self._resolved, halo_id)
         if record is None:
             return planned.ReadBack(halo_id, exists=False)
@@ -188,7 +188,7 @@ class Execution:
         # What Halo has now decides which lines exist: an id that it lost must not be sent again.
         children = self._spec.children(self._command, record, self._row)
         self._row = msgspec.structs.replace(self._row, children=children)
-        same = not self._command.ensure and equal(self._whole(halo_id), record)
+        same = compares and equal(self._whole(halo_id), record)
         return planned.ReadBack(halo_id, exists=True, equal=same)
 
     async def _resolve(self, fields: tuple[str, ...]) -> Ended | Parked | None:
@@ -244,7 +244,7 @@ class Execution:
         if element.keys() == {"id"}:
             return await self._applied_as("unchanged", halo_id, self._row.answered_hash)
         if element.keys() & (self._spec.nested.keys() | self._spec.hosts(self._command)):
-            if not self._record and not (await self._read_back(halo_id)).exists:
+            if not self._record and not (await self._read_back(halo_id, compares=False)).exists:
                 return await self._gone(halo_id)
             element = element_to_update(self._spec, self._command, self._resolved, self._row, halo_id, groups)
             element = with_others(self._spec, self._command, element, self._record)

@@ -40,6 +40,7 @@ CODE_LISTS = {
     "asset_group",
     "billing_period",
     "currency",
+    "custom_field",
     "item_type",
     "quote_status",
     "region",
