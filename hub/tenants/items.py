@@ -22,29 +22,22 @@ Template = Annotated[StrictStr, AfterValidator(template)]
 class PartNumber(Section):
     """Where an item's number comes from. Halo keeps it as the item's internal reference."""
 
-    from_: ProductField = Field(
-        default=DEFAULT_FROM,
-        alias="from",
-        description="Source field that becomes the item's number: a field of the product, or `custom.<name>`.",
-    )
-    if_missing: Literal["none", "macro", "item_type"] = Field(
-        default="none",
-        description="What makes a number where that field is empty: nothing, `macro`, or the template of the "
-        "product's item type. Without effect while `from` is the manufacturer's part number.",
-    )
-    macro: Template | None = Field(
-        default=None,
-        description="Template of numbers with `if_missing: macro`, such as `NW-{vendor_part_number}`.",
-    )
-    by_item_type: Annotated[dict[StrictStr, Template], AfterValidator(unique_names)] = Field(
-        default={},
-        description="Source item type: template, with `if_missing: item_type`; `default` is for all other types.",
-    )
-    fallback: Template = Field(
-        default="{name}",
-        description="Template of the number of an item that has none so far, since each needs one. An empty result "
-        "rejects the quote.",
-    )
+    from_: ProductField = Field(default=DEFAULT_FROM, alias="from")
+    """Source field that becomes the item's number: a field of the product, or `custom.<name>`."""
+    if_missing: Literal["none", "macro", "item_type"] = "none"
+    """What makes a number where that field is empty: nothing, `macro`, or the template of the product's item type.
+
+    Without effect while `from` is the manufacturer's part number.
+    """
+    macro: Template | None = None
+    """Template of numbers with `if_missing: macro`, such as `NW-{vendor_part_number}`."""
+    by_item_type: Annotated[dict[StrictStr, Template], AfterValidator(unique_names)] = {}
+    """Source item type: template, with `if_missing: item_type`; `default` is for all other types."""
+    fallback: Template = "{name}"
+    """Template of the number of an item that has none so far, since each needs one.
+
+    An empty result rejects the quote.
+    """
 
     @model_validator(mode="after")
     def _complete(self) -> PartNumber:
@@ -82,8 +75,10 @@ class PartNumber(Section):
 class Accounts(Section):
     """The accounts of one Halo asset group; what is left out stays as Halo's own group has it."""
 
-    income: Text | None = Field(default=None, description="Account code of income.")
-    expense: Text | None = Field(default=None, description="Account code of expense.")
+    income: Text | None = None
+    """Account code of income."""
+    expense: Text | None = None
+    """Account code of expense."""
 
     @model_validator(mode="after")
     def _says_something(self) -> Accounts:
@@ -95,46 +90,36 @@ class Accounts(Section):
 class Items(Section):
     """Products: which Halo item they are, and how those look that the hub creates."""
 
-    push: StrictBool = Field(
-        default=False,
-        description="Whether product changes at the source update the Halo item. Off: items are only created, when a "
-        "quote line needs one.",
-    )
-    match: tuple[Literal["halo_id", "sku", "name"], ...] = Field(
-        default=("halo_id", "sku", "name"), description="How an existing item is found; the first hit wins."
-    )
-    asset_group: HaloName | None = Field(
-        default=None,
-        description='Halo asset group of items that no entry of `asset_groups` fits, marked "Use for Items". Required '
-        "as soon as the hub may create items.",
-    )
-    asset_groups: Table = Field(
-        default={},
-        description="Source product group, category or item type: Halo asset group. Equal names need no entry.",
-    )
-    types: Table = Field(
-        default={}, description="Source item type: Halo item type. Equal names need no entry."
-    )
-    shipping: HaloName | None = Field(
-        default=None,
-        description="Halo product that carries a quote's shipping charge as a line. Default: the quote's carriage.",
-    )
-    name_from: Literal["name", "manufacturer_part_number"] = Field(
-        default="name", description="What a new item is named after."
-    )
-    sku_from: Literal["manufacturer_part_number"] | None = Field(
-        default=None, description="What also fills an item's SKU; null leaves the SKU alone."
-    )
-    part_number: PartNumber = Field(default=PartNumber(), description="The item's number.")
-    accounts: Annotated[dict[StrictStr, Accounts], AfterValidator(unique_names)] = Field(
-        default={},
-        description="Halo asset group, spelt as in `asset_group` and `asset_groups`: account codes of new items in "
-        "it. Default: the group's own codes in Halo.",
-    )
-    on_rejected_predecessor: OnRejected = Field(
-        default="supersede",
-        description="Whether a newer state of a product passes one that Halo rejected, or waits until it is redriven.",
-    )
+    push: StrictBool = False
+    """Whether product changes at the source update the Halo item.
+
+    Off: items are only created, when a quote line needs one.
+    """
+    match: tuple[Literal["halo_id", "sku", "name"], ...] = ("halo_id", "sku", "name")
+    """How an existing item is found; the first hit wins."""
+    asset_group: HaloName | None = None
+    """Halo asset group of items that no entry of `asset_groups` fits, marked "Use for Items".
+
+    Required as soon as the hub may create items.
+    """
+    asset_groups: Table = {}
+    """Source product group, category or item type: Halo asset group. Equal names need no entry."""
+    types: Table = {}
+    """Source item type: Halo item type. Equal names need no entry."""
+    shipping: HaloName | None = None
+    """Halo product that carries a quote's shipping charge as a line. Default: the quote's carriage."""
+    name_from: Literal["name", "manufacturer_part_number"] = "name"
+    """What a new item is named after."""
+    sku_from: Literal["manufacturer_part_number"] | None = None
+    """What also fills an item's SKU; null leaves the SKU alone."""
+    part_number: PartNumber = PartNumber()
+    """The item's number."""
+    accounts: Annotated[dict[StrictStr, Accounts], AfterValidator(unique_names)] = {}
+    """Halo asset group, spelt as in `asset_group` and `asset_groups`: account codes of new items in it.
+
+    Default: the group's own codes in Halo.
+    """
+    on_rejected_predecessor: OnRejected = "supersede"
 
     @cached_property
     def group_table(self) -> dict[str, str | int]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Literal
 
-from pydantic import Field, StrictBool, model_validator
+from pydantic import StrictBool, model_validator
 
 from hub.tenants.names import by_folded_name
 from hub.tenants.values import HaloName, OnRejected, Section, Table, Text
@@ -18,19 +18,14 @@ _WON = "opportunities.won"
 class OpportunityLines(Section):
     """What of a document's lines is written onto its opportunity as products. Quotes have lines of their own."""
 
-    write: Literal["none", "summary", "detail"] = Field(
-        default="none",
-        description="`detail`: each line of the document; `summary`: one line with the document's sums; "
-        "`none`: no products on the opportunity.",
-    )
-    summary_part_number: Text | None = Field(
-        default=None, description="Part number of the one line that `write: summary` makes; required with it."
-    )
-    cost: StrictBool = Field(default=True, description="Whether the lines show costs.")
-    bundles: Literal["expand", "summary"] = Field(
-        default="expand",
-        description="A bundle of lines as its members (`expand`), or as one product with its totals (`summary`).",
-    )
+    write: Literal["none", "summary", "detail"] = "none"
+    """`detail`: each line of the document; `summary`: one line with its sums; `none`: no products there."""
+    summary_part_number: Text | None = None
+    """Part number of the one line that `write: summary` makes; required with it."""
+    cost: StrictBool = True
+    """Whether the lines show costs."""
+    bundles: Literal["expand", "summary"] = "expand"
+    """A bundle of lines as its members (`expand`), or as one product with its totals (`summary`)."""
 
     @model_validator(mode="after")
     def _numbered(self) -> OpportunityLines:
@@ -55,18 +50,15 @@ class OpportunityLines(Section):
 class Won(Section):
     """What becomes of the opportunity when its quote is converted."""
 
-    when: Literal["order", "invoice", "never"] = Field(
-        default="order",
-        description="Which conversion of the quote completes its opportunity as Won. An invoice is past an order; "
-        "`never`: people do it in Halo.",
-    )
-    if_none: Literal["ask", "create", "skip"] = Field(
-        default="skip",
-        description="Where the quote has no opportunity when it is converted: create a won one, or don't, or ask.",
-    )
-    if_exists: Literal["ask", "convert"] = Field(
-        default="ask", description="Where it has one: complete it, or ask first."
-    )
+    when: Literal["order", "invoice", "never"] = "order"
+    """Which conversion of the quote completes its opportunity as Won.
+
+    An invoice is past an order; `never`: people do it in Halo.
+    """
+    if_none: Literal["ask", "create", "skip"] = "skip"
+    """Where the quote has no opportunity when it is converted: create a won one, or don't, or ask."""
+    if_exists: Literal["ask", "convert"] = "ask"
+    """Where it has one: complete it, or ask first."""
 
     def unused(self, push: str) -> Iterator[tuple[str, str]]:
         """The settings that were given and have no effect beside the others, with why; `push` is the quotes'."""
@@ -85,28 +77,24 @@ class Won(Section):
 class Opportunities(Section):
     """Present is on. Quotes need it, since a Halo quote lives under an opportunity."""
 
-    ticket_type: HaloName = Field(description="Halo ticket type of opportunities that the hub creates.")
-    ticket_types: Table = Field(
-        default={}, description="Source opportunity type: Halo ticket type. Equal names need no entry."
-    )
-    teams: Table = Field(default={}, description="Source team: Halo team. Equal names need no entry.")
-    status: HaloName | None = Field(
-        default=None,
-        description="Status of a new opportunity; never written later. Default: the ticket type's own.",
-    )
-    statuses: Table = Field(
-        default={}, description="Source opportunity status: Halo status. Equal names need no entry."
-    )
-    rename: StrictBool = Field(
-        default=False, description="Whether the opportunity takes its document's name with every update."
-    )
-    value: Literal["sale", "profit"] = Field(
-        default="sale", description="Which amount of the document is the opportunity's value."
-    )
-    lines: OpportunityLines = Field(
-        default=OpportunityLines(), description="Products on the opportunity; quotes have lines of their own."
-    )
-    won: Won = Field(default=Won(), description="What becomes of it when its quote is converted.")
+    ticket_type: HaloName
+    """Halo ticket type of opportunities that the hub creates."""
+    ticket_types: Table = {}
+    """Source opportunity type: Halo ticket type. Equal names need no entry."""
+    teams: Table = {}
+    """Source team: Halo team. Equal names need no entry."""
+    status: HaloName | None = None
+    """Status of a new opportunity; never written later. Default: the ticket type's own."""
+    statuses: Table = {}
+    """Source opportunity status: Halo status. Equal names need no entry."""
+    rename: StrictBool = False
+    """Whether the opportunity takes its document's name with every update."""
+    value: Literal["sale", "profit"] = "sale"
+    """Which amount of the document is the opportunity's value."""
+    lines: OpportunityLines = OpportunityLines()
+    """Products on the opportunity; quotes have lines of their own."""
+    won: Won = Won()
+    """What becomes of it when its quote is converted."""
     on_rejected_predecessor: OnRejected = "supersede"
 
     @cached_property

@@ -40,30 +40,27 @@ class Taxes(Section):
 class Quotes(Section):
     """Quotes. A switch: `quotes: {}` turns them on; needs `opportunities` and `items.asset_group`."""
 
-    push: Literal["published", "won"] = Field(
-        default="published",
-        description="`published`: a quote is written when it is published; `won`: nothing of it before it is won.",
-    )
-    revisions: Literal["new", "first_only", "overwrite"] = Field(
-        default="overwrite",
-        description="`overwrite`: one Halo quote, which takes each revision; `first_only`: one Halo quote, of which "
-        "later revisions change the status alone; `new`: a Halo quote for each revision and each status.",
-    )
-    statuses: Table = Field(
-        default={}, description="Source status: Halo quote status. Equal names need no entry."
-    )
-    won: tuple[Text, ...] = Field(
-        default=("accepted", "approved", "ordered", "fulfilled"),
-        description="Source statuses that count as won.",
-    )
+    push: Literal["published", "won"] = "published"
+    """`published`: a quote is written when it is published; `won`: nothing of it before it is won."""
+    revisions: Literal["new", "first_only", "overwrite"] = "overwrite"
+    """What a new revision becomes.
+
+    `overwrite`: one Halo quote, which takes each revision; `first_only`: one Halo quote, of which later revisions
+    change the status alone; `new`: a Halo quote for each revision and each status.
+    """
+    statuses: Table = {}
+    """Source status: Halo quote status. Equal names need no entry."""
+    won: tuple[Text, ...] = ("accepted", "approved", "ordered", "fulfilled")
+    """Source statuses that count as won."""
     taxes: Taxes = Taxes()
     """Which taxes are written."""
-    po_number: PoField | None = Field(
-        default=None,
-        description="Source field with the customer's PO number: `po_number`, `number` or `custom.<name>`. "
-        "Default: it isn't written.",
-    )
-    sales_order: StrictBool = Field(default=False, description="Whether a won quote gets a Halo sales order.")
+    po_number: PoField | None = None
+    """Source field with the customer's PO number: `po_number`, `number` or `custom.<name>`.
+
+    Default: it isn't written.
+    """
+    sales_order: StrictBool = False
+    """Whether a won quote gets a Halo sales order."""
     pdf: StrictBool = True
     """Whether a quote's PDF is attached to its opportunity."""
     file_hosts: Annotated[tuple[FileHost, ...], Field(max_length=100)] = ()
