@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import typer
 
-from cli import audit, catalog, dlq, events, rules, store, tenant, topics
+from cli import audit, catalog, decisions, dlq, events, rules, store, tenant, topics
 from cli.backlog import backlog
 from cli.demo.command import demo
 from cli.errors import FAILED, OK, CommandFailed
@@ -31,6 +31,7 @@ app.command()(backlog)
 app.command()(demo)
 app.add_typer(audit.app, name="audit")
 app.add_typer(catalog.app, name="catalog")
+app.add_typer(decisions.app, name="decisions")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(events.app, name="event")
 app.add_typer(rules.app, name="rules")

@@ -15,7 +15,7 @@ from cli.messages import action
 from hub.bus.records import Outgoing, Record
 from schemas.control import RedriveRequested
 from schemas.envelope import EnvelopeInvalid, from_headers, kind_of
-from schemas.topics import SOURCE_TOPICS
+from schemas.topics import SOURCE_TOPICS, key_on
 
 UNKNOWN_TENANT = "unknown"
 _CAUSE = "ce_causationid"
@@ -91,7 +91,8 @@ async def _by_basis(letters: Sequence[Letter], read: ReadTopic) -> dict[str, _So
         for letter in letters:
             basis = letter.data.basis
             if basis is not None and basis.origin == origin:
-                key = f"{letter.tenant}/{kind_of(basis.event_type)}/{basis.subject}".encode()
+                entity = f"{letter.tenant}/{kind_of(basis.event_type)}/{basis.subject}".encode()
+                key = key_on(origin, letter.tenant or UNKNOWN_TENANT, entity)
                 wanted.setdefault(key, []).append(letter)
         async for record in read(origin, key_filter=wanted.__contains__):
             event_id = _id_of(record)

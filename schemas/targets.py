@@ -25,6 +25,8 @@ KINDS: tuple[Kind, ...] = (
 )
 """In the order of dependencies: what others refer to comes first."""
 
+PICKED = "halo:"
+"""How the scope of an opportunity begins that Halo had already when a quote named it; its Halo id follows."""
 OUR_KEY_LENGTH = 32
 OUR_MARK = "hub-"
 """What each of our keys begins with."""

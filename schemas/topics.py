@@ -119,6 +119,11 @@ TOPICS: tuple[TopicSpec, ...] = (
 BY_NAME: dict[str, TopicSpec] = {topic.name: topic for topic in TOPICS}
 
 
+def key_on(topic: str, tenant: str, entity_key: bytes) -> bytes:
+    """The key of a message on a topic: the tenant's name or its entity's key, as the topic is keyed."""
+    return tenant.encode() if BY_NAME[topic].key == "tenant" else entity_key
+
+
 def is_keyed_by(topic: str, key: bytes | None, tenant: str) -> bool:
     """Whether a record with this key is that tenant's: on every topic the key is the tenant, or begins with it."""
     if key is None:

@@ -153,6 +153,14 @@ async def to_try_now(conn: AsyncConnection, stage: Stage, reason: str) -> list[t
     return [(row.tenant, row.target_key) for row in await conn.execute(statement)]
 
 
+async def waiting_for(conn: AsyncConnection, stage: Stage, reason: str) -> list[tuple[str, str]]:
+    """All rows of this reason, as (tenant, target key)."""
+    statement = select(table.c.tenant, table.c.target_key).where(
+        table.c.stage == stage, table.c.reason == reason
+    )
+    return [(row.tenant, row.target_key) for row in await conn.execute(statement)]
+
+
 async def tenants_with(conn: AsyncConnection, stage: Stage, reason: str) -> list[str]:
     """The tenants that have a row of this reason, due or not."""
     statement = select(table.c.tenant).distinct().where(table.c.stage == stage, table.c.reason == reason)

@@ -16,12 +16,14 @@ from schemas.envelope import Envelope, headers_of
 from schemas.identity import derived_id, group_hashes, outcome_id
 from schemas.outcomes import DeadLetter, DuplicateSuspected, Outcome, Result, Status
 from schemas.registry import decode, encode
-from schemas.targets import Intent, Target, TargetState
+from schemas.targets import PICKED, Intent, Target, TargetState
 from schemas.topics import COMMANDS, CONTROL, DEAD_LETTERS, OUTCOMES, TARGETS
+from services.halo_writer.plan import NEW
 from services.halo_writer.tools import Parked
 from services.halo_writer.work import Superseded, Work
 
 SOURCE = "/hub/writer"
+OPPORTUNITY_GONE = "opportunity.gone"
 _MAX_REQUESTS = 50
 
 
@@ -230,8 +232,17 @@ def duplicate_suspected(target: Target, halo_ids: tuple[int, ...], why: str, now
     return Outgoing(OUTCOMES, target.tenant.encode(), value, headers_of(envelope))
 
 
+def gone_question(work: Work, ending: Ending, now: float) -> list[Outgoing]:
+    """Whether the quote whose opportunity a person picked, and which was deleted since, is to get one of its own."""
+    target = work.command.target
+    if ending.code != OPPORTUNITY_GONE or not target.scope.startswith(PICKED):
+        return []
+    said = f"{ending.message}: shall the quote get an opportunity of its own?"
+    return [decision_requested(work, Parked("", 0.0, None, said, OPPORTUNITY_GONE, (NEW,)), now)]
+
+
 def decision_requested(work: Work, parked: Parked, now: float) -> Outgoing:
-    """A question that only a person can answer, for the control topic; the command waits meanwhile."""
+    """A question that only a person can answer, for the control topic."""
     assert parked.question is not None, "only what asks is told"
     target = work.command.target
     asked = DecisionRequested(

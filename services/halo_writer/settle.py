@@ -59,7 +59,7 @@ async def settle(
     target, now = work.command.target, held.store_now()
     messages = [tell.published(stored), *tell.superseded_messages(work, now)]
     if ending.status == "rejected":
-        messages.append(tell.rejected_command(work, ending, now))
+        messages += [tell.rejected_command(work, ending, now), *tell.gone_question(work, ending, now)]
     async with store.write() as conn:
         if after is not None:
             await _save(conn, held, before, after)

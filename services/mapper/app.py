@@ -29,13 +29,13 @@ from hub.store.engine import Store
 from hub.store.positions import Positions
 from hub.tenants.follower import RulesFollower
 from hub.tenants.publisher import SettingsPublisher
-from schemas.topics import PRODUCTS, QUOTES, TOPICS
+from schemas.topics import CONTROL, PRODUCTS, QUOTES, TOPICS
 from services.mapper.service import Mapper
 from services.mapper.settings_duty import SettingsDuty
 
 GROUP = "hub-mapper"
-SOURCES = (QUOTES, PRODUCTS)
-"""The topics of source events that are mapped."""
+SOURCES = (QUOTES, PRODUCTS, CONTROL)
+"""The topics of source events that are mapped, and that of the answers of people, which change what they map to."""
 SETTINGS_EVERY_S = 2.0
 _DUTY_MAX_AGE_S = 120.0
 _log = structlog.get_logger(__name__)

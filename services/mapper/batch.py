@@ -18,7 +18,7 @@ from hub.tenants.follower import Rules
 from hub.tenants.model import RuleSet
 from schemas.commands import TYPE_OF_KIND, Basis, Command
 from schemas.envelope import Fault
-from services.mapper.emit import basis_of, command_message
+from services.mapper.emit import basis_of, command_message, question_message
 from services.mapper.entities import ENTITIES
 from services.mapper.files import Orphan, map_file
 from services.mapper.intake import Event, Refused, refused
@@ -144,8 +144,9 @@ class Batch:
             return _refuse(event, "mapping.rejected", error.faults)
         if isinstance(made, str):
             return made
+        self.questions += [(event, question) for question in made.questions]
+        self.outgoing += [question_message(question, event.envelope) for question in made.questions]
         if isinstance(made, NothingToWrite):
-            self.questions += [(event, question) for question in made.questions]
             return made.why
         messages = [command_message(command, event.envelope) for command in made.commands]
         fault = self._too_large(made.commands, messages)
@@ -153,7 +154,6 @@ class Batch:
             return _refuse(event, "command.too_large", (fault,))
         self.outgoing += messages
         self.commands.update(TYPE_OF_KIND[command.kind] for command in made.commands)
-        self.questions += [(event, question) for question in made.questions]
         return "mapped" if folded.status == "effective" else _quiet(folded)
 
     def _quote(
@@ -201,7 +201,8 @@ class DesiredCache:
         if head is None or lines is None:
             return make()
         link = record.groups.get("link")
-        stamp = (head.hash, lines.hash, rule_hash, "" if link is None else link.hash)
+        answered = record.groups.get("answered")
+        stamp = (head.hash, lines.hash, rule_hash, *("" if g is None else g.hash for g in (link, answered)))
         entry = self._entries.get(record.key)
         if entry is not None and entry[0] == stamp:
             return entry[1]

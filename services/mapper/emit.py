@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from hub.bus.records import Outgoing
 from schemas.commands import TYPE_OF_KIND, Basis, Command
+from schemas.control import DecisionRequested
 from schemas.envelope import Envelope, headers_of
-from schemas.identity import id_of
+from schemas.identity import derived_id, id_of
 from schemas.registry import encode
-from schemas.topics import COMMANDS
+from schemas.topics import COMMANDS, CONTROL
+from services.mapper.questions import Question
 
 SOURCE = "/hub/mapper"
 
@@ -26,6 +28,25 @@ def basis_of(
         record_versions=versions,
         cause=envelope.causationid or "",
     )
+
+
+def question_message(question: Question, event: Envelope) -> Outgoing:
+    """The message of one question: the same however often the same state of its record asks it."""
+    envelope = Envelope(
+        id=derived_id("decision", question.target.key, question.id),
+        source=SOURCE,
+        type="decision.requested.v1",
+        subject=question.target.id,
+        time=event.time,
+        tenant=event.tenant,
+        correlationid=event.correlationid or event.id,
+        causationid=event.id,
+        traceparent=event.traceparent,
+    )
+    asked = DecisionRequested(
+        target=question.target, question=question.id, message=question.message, choices=question.choices
+    )
+    return Outgoing(CONTROL, event.tenant.encode(), encode(asked), headers_of(envelope))
 
 
 def command_message(command: Command, event: Envelope) -> Outgoing:

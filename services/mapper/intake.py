@@ -9,12 +9,17 @@ import msgspec
 from hub.bus.records import Outgoing, Record
 from hub.dead_letters import of_record
 from hub.store.records import RecordKey
+from schemas.control import DecisionAnswered
 from schemas.envelope import Envelope, EnvelopeInvalid, Fault, ahead_of, from_headers, kind_of
 from schemas.faults import MAX_DEPTH, DataInvalid, decode_source, depth, too_deep
+from schemas.registry import decode
+from schemas.topics import CONTROL, is_keyed_by
+from services.mapper.answers import quote_of
 from services.mapper.parts import SourceDocument
 from services.mapper.refs import MAX_ID
 
 MAX_FAULTS_SAID = 5
+DECISION_ANSWERED = "decision.answered.v1"
 _FIXES = {
     "type.unknown": "if a newer release reads this type, upgrade the hub and redrive this dead letter; "
     "else let the producer send a type that is listed",
@@ -28,7 +33,7 @@ class Event(msgspec.Struct, frozen=True):
 
     record: Record
     envelope: Envelope
-    data: SourceDocument
+    data: SourceDocument | DecisionAnswered
     key: RecordKey
 
 
@@ -47,8 +52,16 @@ class Tombstone(msgspec.Struct, frozen=True):
     record: Record
 
 
-def read(record: Record, now: dt.datetime) -> Event | Refused | Tombstone:
-    """One record of a source topic. Every fault of its envelope, or else of its data, is told at once."""
+class NotOurs(msgspec.Struct, frozen=True):
+    """A record of the control topic that changes no mapping; `problem` says if it can't be read."""
+
+    problem: str | None = None
+
+
+def read(record: Record, now: dt.datetime) -> Event | Refused | Tombstone | NotOurs:
+    """One record of a source topic, every fault of whose envelope, or else data, is told at once; or an answer."""
+    if record.topic == CONTROL:
+        return _answer(record)
     if not record.value:
         return Tombstone(record)
     try:
@@ -70,6 +83,23 @@ def read(record: Record, now: dt.datetime) -> Event | Refused | Tombstone:
         return refused(record, envelope, error.reason, error.faults)
     key = RecordKey(envelope.tenant, envelope.producer, kind_of(envelope.type), envelope.subject)
     return Event(record, envelope, data, key)
+
+
+def _answer(record: Record) -> Event | NotOurs:
+    """A person's answer that a mapping depends on. The topic is the hub's own: what can't be read is passed over."""
+    try:
+        envelope = from_headers(record.headers)
+        if envelope.type != DECISION_ANSWERED:
+            return NotOurs()
+        answered: DecisionAnswered = decode(envelope.type, record.value or b"")
+    except (EnvelopeInvalid, msgspec.DecodeError) as error:
+        return NotOurs(str(error))
+    key = quote_of(answered)
+    if key is None:
+        return NotOurs()
+    if key.tenant != envelope.tenant or not is_keyed_by(CONTROL, record.key, envelope.tenant):
+        return NotOurs(f"it is about a record of tenant {key.tenant!r}, and written for {envelope.tenant!r}")
+    return Event(record, envelope, answered, key)
 
 
 def refused(

@@ -17,8 +17,9 @@ from hub.tenants.names import folded
 from hub.tenants.opportunities import Opportunities
 from schemas.commands import Basis, Command, Field, Match, Named, Notice, UpsertOpportunity, Write
 from schemas.opportunities import Opportunity
-from schemas.targets import Target
+from schemas.targets import PICKED, Target
 from services.mapper.agents import owner_of
+from services.mapper.answers import CREATE_NEW, GONE, answer_to
 from services.mapper.client import client_target, ensure_client
 from services.mapper.links import field_of, linked
 from services.mapper.opportunity_lines import Products
@@ -40,9 +41,14 @@ PUBLISHED = "published"
 
 
 def link_of(record: Record) -> QuoteLink:
-    """Which opportunity the quote was last said to belong under: a later revision need not say it again."""
+    """Which opportunity the quote was last said to belong under: a later revision need not say it again.
+
+    One that is gone from Halo is none, once a person has said that the quote gets one of its own.
+    """
     group = record.groups.get("link")
-    return OWN_OPPORTUNITY if group is None else LINK_DECODER.decode(group.data)
+    link = OWN_OPPORTUNITY if group is None else LINK_DECODER.decode(group.data)
+    gone = link.halo_id is not None and answer_to(record, GONE, f"{PICKED}{link.halo_id}") == CREATE_NEW
+    return OWN_OPPORTUNITY if gone else link
 
 
 def opportunity_target(quote_id: str, link: QuoteLink, scope: Scope) -> Target:
@@ -50,7 +56,7 @@ def opportunity_target(quote_id: str, link: QuoteLink, scope: Scope) -> Target:
     if link.id is not None:
         return scope.target("opportunity", link.id, PUBLISHED)
     if link.halo_id is not None:
-        return scope.target("opportunity", quote_id, f"halo:{link.halo_id}")
+        return scope.target("opportunity", quote_id, f"{PICKED}{link.halo_id}")
     return scope.target("opportunity", quote_id)
 
 

@@ -29,6 +29,7 @@ from services.mapper.opportunity_lines import products_of
 from services.mapper.parts import (
     HEAD_DECODER,
     LINES_DECODER,
+    WHOLE,
     GroupName,
     QuoteHead,
     QuoteLines,
@@ -44,8 +45,6 @@ from services.mapper.status import first_status, quote_status, status_hash, word
 from services.mapper.user import ensure_user, user_target
 from services.mapper.winning import NotWritten, winning_of
 from services.mapper.won import with_po_number, won_steps
-
-_WHOLE: frozenset[GroupName] = frozenset({"head", "lines"})
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -123,7 +122,7 @@ def commands(
     seq = seq_of(record, basis.rule_sequence)
     quote = _present(state, record, scope)
     # What was held back until the quote is won comes whole, whatever has won it.
-    whole = bool(touched & _WHOLE) or rules.quotes.push == "won"
+    whole = bool(touched & WHOLE) or rules.quotes.push == "won"
     made: list[Command] = _surroundings(state, record, scope) if whole else []
     made.append(quote)
     if whole:

@@ -16,13 +16,16 @@ from typing import Literal
 import msgspec
 
 from hub.store.records import Group, Record
+from schemas.control import DecisionAnswered
 from schemas.envelope import Envelope, kind_of
 from schemas.identity import content_hash, version_of
 from schemas.quotes import QuoteStatus
-from services.mapper.parts import GROUPS, GroupName, SourceDocument, split
+from services.mapper.answers import with_answer
+from services.mapper.parts import GROUPS, WHOLE, GroupName, SourceDocument, split
 
 FoldStatus = Literal["effective", "repeat", "stale", "conflict", "mixed"]
 MISSING_VERSION = -1
+_ORDERED_ELSEWHERE = frozenset({"answered"})
 
 
 class Folded(msgspec.Struct, frozen=True):
@@ -38,8 +41,10 @@ class Folded(msgspec.Struct, frozen=True):
     changed: frozenset[GroupName]
 
 
-def fold(record: Record | None, envelope: Envelope, data: SourceDocument) -> Folded:
+def fold(record: Record | None, envelope: Envelope, data: SourceDocument | DecisionAnswered) -> Folded:
     """The record after one more event. Its row's `version` is for whoever saves it."""
+    if isinstance(data, DecisionAnswered):
+        return _fold_answer(record, envelope, data)
     ordering: Literal["revision", "time"] = "time" if envelope.revision is None else "revision"
     if record is None:
         record = Record(
@@ -53,6 +58,8 @@ def fold(record: Record | None, envelope: Envelope, data: SourceDocument) -> Fol
         )
     parts = split(data)
     touched = frozenset(parts)
+    if record.groups.keys() <= _ORDERED_ELSEWHERE:
+        record = msgspec.structs.replace(record, ordering=ordering)
     if record.ordering != ordering:
         return Folded(record, "mixed", touched, frozenset())
     version = version_of(envelope.revision, envelope.time, envelope.id)
@@ -81,6 +88,28 @@ def fold(record: Record | None, envelope: Envelope, data: SourceDocument) -> Fol
         return Folded(record, "repeat" if repeated else "stale", touched, frozenset())
     grown = msgspec.structs.replace(record, groups={**record.groups, **news})
     return Folded(grown, "effective", touched, frozenset(name for name in GROUPS if name in news))
+
+
+def _fold_answer(record: Record | None, envelope: Envelope, data: DecisionAnswered) -> Folded:
+    """The record with a person's answer, which may come before all else of it; the whole is mapped anew."""
+    touched: frozenset[GroupName] = WHOLE | {"answered"}
+    if record is None:
+        target = data.target
+        record = Record(
+            tenant=envelope.tenant,
+            source=target.source,
+            kind="quote",
+            id=target.id,
+            version=0,
+            ordering="time",
+            groups={},
+        )
+    before = record.groups.get("answered")
+    after = with_answer(before, envelope, data)
+    if after is before:
+        return Folded(record, "repeat", touched, frozenset())
+    grown = msgspec.structs.replace(record, groups={**record.groups, "answered": after})
+    return Folded(grown, "effective", touched, frozenset({"answered"}))
 
 
 def seq_of(record: Record, rule_sequence: int) -> tuple[int, ...]:

@@ -31,9 +31,10 @@ from hub.telemetry.metrics import UNKNOWN, Metrics
 from hub.tenants.follower import Rules
 from schemas.files import FileAdded
 from schemas.registry import SOURCE_TYPES
+from schemas.topics import CONTROL
 from services.mapper.batch import Batch, DesiredCache
 from services.mapper.files import quote_of
-from services.mapper.intake import Event, Refused, Tombstone, read, unforeseen
+from services.mapper.intake import Event, NotOurs, Refused, Tombstone, read, unforeseen
 from services.mapper.questions import Question
 
 BASE = "base"
@@ -81,7 +82,8 @@ class Mapper:
 
     async def handle(self, deliveries: Sequence[Delivery]) -> None:
         """Finish a batch; what is refused is finished when its dead letters are acknowledged."""
-        self._steps.reached("after_poll")
+        if any(delivery.record.topic != CONTROL for delivery in deliveries):
+            self._steps.reached("after_poll")
         refused = await self._processed(deliveries)
         if refused is None:
             return
@@ -124,6 +126,9 @@ class Mapper:
                     events.append(event)
                 case Refused() as refusal:
                     refusals.append(refusal)
+                case NotOurs(problem):
+                    if problem is not None:
+                        _log.error("control.unreadable", problem=problem[:500], **_place(record))
                 case Tombstone():
                     self._metrics.mapper_events.labels(type="none", result="ignored.tombstone").inc()
                     _log.info(
@@ -137,7 +142,7 @@ class Mapper:
             self._tell_refused(refusal)
         return refusals
 
-    def _read(self, record: Record, now: dt.datetime) -> Event | Refused | Tombstone:
+    def _read(self, record: Record, now: dt.datetime) -> Event | Refused | Tombstone | NotOurs:
         try:
             return read(record, now)
         except Exception as error:  # noqa: BLE001 - one record's surprise must not hold up all that come behind it

@@ -24,6 +24,7 @@ from hub.telemetry.metrics import Metrics
 from hub.tenants.publisher import SettingsPublisher
 from schemas.envelope import Envelope, headers_of
 from schemas.registry import TYPES
+from schemas.topics import key_on
 from services.mapper.service import SETTINGS, RulesSource
 
 EVERYONE = "*"
@@ -138,4 +139,6 @@ def _quote_of(row: pending.Pending) -> RecordKey:
 
 def _again(row: pending.Pending) -> Outgoing:
     envelope = msgspec.json.decode(row.headers, type=Envelope)
-    return Outgoing(TYPES[envelope.type].topic, envelope.key, row.value, headers_of(envelope))
+    topic = TYPES[envelope.type].topic
+    key = key_on(topic, envelope.tenant, envelope.key)
+    return Outgoing(topic, key, row.value, headers_of(envelope))

@@ -22,7 +22,7 @@ from hub.tenants.opportunities import Opportunities
 from hub.tenants.quotes import Quotes
 from schemas.quotes import Answers
 from schemas.targets import Target
-from services.mapper.opportunity import opportunity_target
+from services.mapper.answers import EXISTS, MISSING, answer_to
 from services.mapper.parts import (
     ANSWERS_DECODER,
     CONVERSION_DECODER,
@@ -62,11 +62,10 @@ def winning_of(record: Record, link: QuoteLink, scope: Scope) -> Winning:
     if not sold or opportunities.won.when == "never":
         return Winning(won=by_status or sold)
     named = link != OWN_OPPORTUNITY
-    answers = _answers(record)
-    target = opportunity_target(record.id, link, scope)
+    answers, target = _answers(record), scope.target("quote", record.id)
     if named or by_status or quotes.push == "published":
-        return _existing(answers.opportunity_exists, opportunities, target)
-    return _missing(answers.opportunity_missing, opportunities, target)
+        return _existing(answers.opportunity_exists or answer_to(record, EXISTS), opportunities, target)
+    return _missing(answers.opportunity_missing or answer_to(record, MISSING), opportunities, target)
 
 
 def _has_won_status(record: Record, rules: Quotes) -> bool:
@@ -94,7 +93,7 @@ def _existing(answer: str | None, rules: Opportunities, target: Target) -> Winni
     if said != "ask":
         return Winning(won=True, completes=said == "convert")
     question = Question(
-        id="won.opp.exists",
+        id=EXISTS,
         target=target,
         message="the quote was converted: shall its opportunity be completed as Won?",
         choices=("convert", "leave"),
@@ -110,7 +109,7 @@ def _missing(answer: str | None, rules: Opportunities, target: Target) -> Winnin
         case "skip":
             return Winning(won=True, not_written="no_opportunity")
     question = Question(
-        id="won.opp.missing",
+        id=MISSING,
         target=target,
         message="the quote was converted and has no opportunity: shall a won one be created?",
         choices=("create", "skip"),

@@ -26,6 +26,7 @@ from tests.security.two_tenants import (
     MARK,
     ODD_IDS,
     OURS,
+    QUESTIONS,
     TENANT_FILE,
     THEIRS,
     fill,
@@ -42,6 +43,8 @@ COMMAND_KINDS = {
     "catalog example": CONTRACT,
     "catalog list": CONTRACT,
     "catalog schema": CONTRACT,
+    "decisions answer": CHANGES,
+    "decisions list": SHOWS,
     "demo": PLATFORM,
     "dlq list": SHOWS,
     "dlq redrive": CHANGES,
@@ -129,7 +132,7 @@ def hub(
 
 def nothing_of_theirs(ran: Ran, *, but: str = "") -> None:
     shown = (ran.out + ran.err).replace(but, "") if but else ran.out + ran.err
-    for word in (MARK, THEIRS, LETTERS[THEIRS]):
+    for word in (MARK, THEIRS, LETTERS[THEIRS], QUESTIONS[THEIRS]):
         assert word not in shown, shown
     for record in ran.published:
         assert record.key is not None
@@ -179,6 +182,8 @@ def test_what_is_of_no_tenant_says_nothing_of_any(hub: Hub) -> None:
         (["audit", "show", "31", "--kind", "client", "--tenant", OURS], "client c-9"),
         (["backlog", "--tenant", OURS], "ours"),
         (["backlog", "--tenant", OURS, "--reason", "decision"], "ours"),
+        (["decisions", "list", "--tenant", OURS], "Bright Dental"),
+        (["decisions", "list", "--tenant", OURS, "--all"], "Bright Dental"),
         (["dlq", "list", "--tenant", OURS], "Halo said no"),
         (["dlq", "list", "--tenant", OURS, "--reason", "halo.rejected"], "Halo said no"),
         (["dlq", "show", "aaaa", "--tenant", OURS], "Halo said no"),
@@ -251,6 +256,7 @@ WRONG_NAMES = (
 def test_what_only_looks_like_a_tenants_name_finds_nothing(name: str, hub: Hub) -> None:
     assert json.loads(hub("backlog", "--tenant", name, "--json").out) == {"tenants": [], "rows": []}
     assert json.loads(hub("dlq", "list", "--tenant", name, "--json").out) == []
+    assert json.loads(hub("decisions", "list", "--tenant", name, "--all", "--json").out) == []
     assert hub("tenant", "show", name).code == 2
     assert hub("tenant", "check", name).code == 2
     assert hub("audit", "show", "Q-1", "--tenant", name).code == 1
@@ -276,6 +282,18 @@ def test_a_redrive_by_id_stays_with_the_tenant_that_is_named(hub: Hub) -> None:
     ran = hub("dlq", "redrive", "aaaa", "--tenant", OURS)
     assert ran.code == 0, ran.err
     assert len(ran.published) == 2
+    nothing_of_theirs(ran)
+
+
+def test_an_answer_stays_with_the_tenant_that_is_named(hub: Hub) -> None:
+    refused = hub("decisions", "answer", QUESTIONS[THEIRS], "convert", "--tenant", OURS)
+    assert (refused.code, refused.published) == (2, ())
+    nothing_of_theirs(refused, but=QUESTIONS[THEIRS])
+    both = hub("decisions", "answer", "bbbb", "convert")
+    assert (both.code, both.published) == (2, ())
+    ran = hub("decisions", "answer", "bbbb", "convert", "--tenant", OURS)
+    assert ran.code == 0, ran.err
+    assert [record.topic for record in ran.published] == [CONTROL]
     nothing_of_theirs(ran)
 
 
@@ -339,6 +357,7 @@ def test_the_log_holds_what_the_commands_keep_apart(hub: Hub, log: Topics) -> No
     """Else all of the above would pass on an empty log."""
     assert MARK in hub("dlq", "list").out
     assert MARK in hub("backlog").out
+    assert MARK in hub("decisions", "list").out
     assert MARK in hub("tenant", "show", THEIRS).out
     assert len(json.loads(hub("audit", "show", "Q-1", "--json").out)) > len(
         json.loads(hub("audit", "show", "Q-1", "--tenant", OURS, "--json").out)

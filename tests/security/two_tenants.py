@@ -17,7 +17,7 @@ from hub.store.rule_sets import RuleSetRow
 from hub.tenants.load import accept
 from schemas.envelope import from_headers
 from schemas.topics import COMMANDS, DEAD_LETTERS
-from tests.unit.cli.topics import Topics, a_whole_story, event, letter_of_event
+from tests.unit.cli.topics import Topics, a_whole_story, event, letter_of_event, question
 
 OURS, THEIRS = "acme", "tailspin"
 MARK = "THEIR-SECRET"
@@ -25,6 +25,7 @@ TENANT_FILE = (
     "tenant: {tenant}\nhalo: {{url: https://halo.example, client_id: {client_id}, client_secret: env:S}}\n"
 )
 LETTERS = {OURS: "aaaa0000-0000-5000-8000-000000000000", THEIRS: "aaaa1111-0000-5000-8000-000000000000"}
+QUESTIONS = {OURS: "bbbb0000-0000-5000-8000-000000000000", THEIRS: "bbbb1111-0000-5000-8000-000000000000"}
 # What a tenant's ids may be: nothing in them leads to the other tenant.
 ODD_IDS = (
     f"{THEIRS}/quote/Q-1",
@@ -71,6 +72,8 @@ def log_of_two() -> Topics:
     hubs = [from_headers(record.headers).id for record in topics.records[COMMANDS]]
     ids = {one.encode(): str(uuid.uuid5(uuid.NAMESPACE_URL, one)).encode() for one in hubs}
     ids[LETTERS[OURS].encode()] = LETTERS[THEIRS].encode()
+    ids[QUESTIONS[OURS].encode()] = QUESTIONS[THEIRS].encode()
+    topics.add(question(QUESTIONS[OURS], "shall the opportunity of Bright Dental be completed?"))
     for records in list(topics.records.values()):
         for record in list(records):
             topics.add(_retold(record, ids))

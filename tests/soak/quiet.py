@@ -11,10 +11,10 @@ import asyncpg  # type: ignore[import-untyped]
 
 from hub.bus.positions import committed_and_end
 from hub.bus.settings import BusSettings
-from schemas.topics import COMMANDS, PRODUCTS, QUOTES
+from schemas.topics import COMMANDS, CONTROL, PRODUCTS, QUOTES
 from tests.soak.world import World
 
-_GROUPS = {"hub-mapper": [QUOTES, PRODUCTS], "hub-writer": [COMMANDS]}
+_GROUPS = {"hub-mapper": [QUOTES, PRODUCTS, CONTROL], "hub-writer": [COMMANDS]}
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ async def test_a_kill_between_publish_and_mark_makes_the_same_commands_again(
     more = await eventually(lambda: _at_least(mappers, tenant, 13), timeout_s=30)
     envelope, command = more[-1]
     assert command.status.value.name == "Sent"
-    assert command.seq == (2, 1, 1, 1)
+    assert (command.seq[:3], command.seq[-1]) == ((2, 1, 1), 1)
     assert envelope.id not in before
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from hub.bus.records import Outgoing, Record
 from schemas.commands import Basis, Field, Named, UpsertClient, UpsertQuote
-from schemas.control import SettingsChanged
+from schemas.control import DecisionRequested, SettingsChanged
 from schemas.envelope import Envelope
 from schemas.identity import id_of, state_hash
 from schemas.outcomes import DeadLetter, Outcome, Request
@@ -100,6 +100,21 @@ def command(kind: Kind, id_: str, because: Basis, *, tenant: str = "acme") -> tu
         causationid=because.event_id,
     )
     return made.id, record_of(made, encode(whole))
+
+
+def question(
+    id_: str, message: str = "shall it be completed?", *, tenant: str = "acme", **more: Any
+) -> Outgoing:
+    """What the mapper asks of a quote, unless told otherwise."""
+    asked = {
+        "target": target("quote", "Q-1", tenant=tenant),
+        "question": "won.opp.exists",
+        "message": message,
+        "choices": ("convert", "leave"),
+    }
+    data = DecisionRequested(**(asked | more))  # type: ignore[arg-type]
+    made = envelope("decision.requested.v1", id_, data.target.id, tenant=tenant, source="/hub/mapper")
+    return record_of(made, encode(data))
 
 
 def outcome(

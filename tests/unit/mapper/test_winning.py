@@ -171,7 +171,7 @@ def test_by_default_it_is_asked_whether_an_opportunity_is_completed_and_nothing_
     made = made_of(with_rules, DRAFT, (converted(2), ORDERED))
     (question,) = made.questions
     assert (question.id, question.choices) == ("won.opp.exists", ("convert", "leave"))
-    assert question.target == mapped(quote()).opportunity.target
+    assert question.target == mapped(quote()).quote.target
     step = step_of(made)
     assert step is not None
     assert step.status is UNSET, "this step alone is left out"

@@ -1,0 +1,182 @@
+"""What people have answered is a part of the record: any order, any repetition and any replay end in the same."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from hub.bus.records import Record as LogRecord
+from schemas.control import DecisionAnswered, DecisionRequested, SyncRequested
+from schemas.envelope import Envelope, from_headers, headers_of
+from schemas.quotes import Answers, QuoteConversion
+from schemas.registry import decode, encode
+from schemas.targets import Kind, Target
+from schemas.topics import COMMANDS, CONTROL
+from services.mapper.intake import Event, NotOurs, read
+from services.mapper.quote import Mapped, NothingToWrite, map_quote
+from services.mapper.record import fold, seq_of
+from tests.unit.mapper.build import ALL, BASIS, START, envelope, folded, mapped, quote, rules
+from tests.unit.mapper.test_batch import event, results, run
+from tests.unit.mapper.test_winning import DRAFT, ORDERED, completes, converted, won_rules
+
+INSTANCE = rules().instance
+MISSING = won_rules({"if_none": "ask"}, quotes={"push": "won"})
+PICKED = quote(opportunity={"halo_id": 99})
+
+
+def answered(
+    number: int, question: str, choice: str, *, kind: Kind = "quote", scope: str = "", tenant: str = "acme"
+) -> tuple[Envelope, Any]:
+    target = Target(tenant=tenant, instance=INSTANCE, source="quoter", kind=kind, id="Q-1", scope=scope)
+    about = Envelope(
+        id=f"answer-{number}",
+        source="/hub/cli",
+        type="decision.answered.v1",
+        subject="Q-1",
+        time=START + dt.timedelta(seconds=number),
+        tenant="acme",
+    )
+    return about, DecisionAnswered(target=target, question=question, choice=choice, by="ada")
+
+
+def on_log(about: Envelope, data: Any, key: bytes = b"acme") -> LogRecord:
+    return LogRecord(CONTROL, 0, 0, 0, key, encode(data), headers_of(about))
+
+
+def came(number: int, question: str, choice: str, **options: Any) -> Event:
+    found = read(on_log(*answered(number, question, choice, **options)), START)
+    assert isinstance(found, Event)
+    return found
+
+
+@pytest.mark.feature("won.opp.exists", part="mapper")
+@pytest.mark.parametrize(("choice", "expected"), [("convert", True), ("leave", False)])
+def test_the_answer_completes_the_opportunity_or_leaves_it(choice: str, expected: bool) -> None:
+    sold = (converted(2), ORDERED)
+    assert not completes(rules(), DRAFT, sold)
+    assert completes(rules(), DRAFT, sold, answered(3, "won.opp.exists", choice)) is expected
+    made = map_quote(folded(DRAFT, sold, answered(3, "won.opp.exists", choice)), rules(), BASIS, ALL)
+    assert made.questions == ()  # type: ignore[union-attr]
+
+
+@pytest.mark.feature("won.opp.missing", part="mapper")
+def test_the_answer_creates_the_won_opportunity_with_all_the_rest_or_nothing() -> None:
+    sold = (converted(2), ORDERED)
+    created = map_quote(folded(DRAFT, sold, answered(3, "won.opp.missing", "create")), MISSING, BASIS, ALL)
+    assert isinstance(created, Mapped)
+    assert {"client", "opportunity", "quote", "won"} <= {one.kind for one in created.commands}
+    skipped = map_quote(folded(DRAFT, sold, answered(3, "won.opp.missing", "skip")), MISSING, BASIS, ALL)
+    assert skipped == NothingToWrite("no_opportunity")
+
+
+def test_any_order_and_any_repetition_of_events_and_answers_ends_in_the_same_record() -> None:
+    history: list[tuple[Envelope, Any]] = [
+        DRAFT,
+        (converted(2), ORDERED),
+        answered(3, "won.opp.exists", "leave"),
+        answered(4, "won.opp.exists", "convert"),
+    ]
+    ends = {
+        tuple(sorted((name, group.hash) for name, group in folded(*order, *order[:1]).groups.items()))
+        for order in itertools.permutations(history)
+    }
+    assert len(ends) == 1
+    for order in itertools.permutations(history):
+        assert completes(rules(), *order)
+
+
+def test_an_answer_that_comes_before_all_else_decides_no_order_of_the_record() -> None:
+    """A replay reads the topics in any order; the producer's revisions count as they are."""
+    for revision in (1, None):
+        record = folded(answered(9, "won.opp.exists", "convert"), (envelope(1, revision=revision), quote()))
+        assert record.ordering == ("time" if revision is None else "revision")
+        assert fold(record, envelope(2, revision=2 if revision else None), quote()).status == "effective"
+
+
+def test_each_answer_raises_the_order_of_the_commands() -> None:
+    before = folded(DRAFT, (converted(2), ORDERED))
+    once = folded(DRAFT, (converted(2), ORDERED), answered(3, "won.opp.exists", "leave"))
+    twice = fold(once, *answered(4, "won.opp.exists", "convert")).record
+    assert seq_of(before, 7) < seq_of(once, 7) < seq_of(twice, 7)
+    assert fold(twice, *answered(4, "won.opp.exists", "convert")).status == "repeat"
+    assert fold(twice, *answered(3, "won.opp.exists", "leave")).status == "repeat"
+
+
+def test_the_producers_own_answer_goes_before_that_of_the_hub() -> None:
+    said = QuoteConversion(to="invoice", answers=Answers(opportunity_exists="leave"))
+    assert not completes(rules(), DRAFT, answered(2, "won.opp.exists", "convert"), (converted(3), said))
+
+
+@pytest.mark.feature("opp.attach_or_new", part="mapper")
+def test_a_picked_opportunity_that_is_gone_gives_way_to_one_of_the_quotes_own_when_a_person_says_so() -> None:
+    new = answered(2, "opportunity.gone", "new", kind="opportunity", scope="halo:99")
+    made = mapped(folded((envelope(1), PICKED), new))
+    own = mapped(quote()).opportunity
+    assert (made.opportunity.target, made.opportunity.state_hash) == (own.target, own.state_hash)
+    assert made.quote.opportunity.value == made.opportunity.target
+
+
+@pytest.mark.feature("opp.attach_or_new", part="mapper")
+def test_that_answer_is_about_the_named_opportunity_alone() -> None:
+    new = answered(2, "opportunity.gone", "new", kind="opportunity", scope="halo:99")
+    later = (envelope(3, "quote.updated.v1"), quote(opportunity={"halo_id": 100}))
+    assert mapped(folded((envelope(1), PICKED), new, later)).opportunity.target.scope == "halo:100"
+    other = answered(2, "opportunity.gone", "new", kind="opportunity", scope="halo:98")
+    assert mapped(folded((envelope(1), PICKED), other)).opportunity.target.scope == "halo:99"
+
+
+# On the log
+
+
+def test_a_question_is_on_the_log_with_the_same_id_however_often_it_is_asked() -> None:
+    asks = [event(*DRAFT), event(converted(2), ORDERED)]  # type: ignore[arg-type]
+    for events in (asks, [*asks, asks[1]]):
+        made = run(*events)
+        messages = [one for one in made.outgoing if one.topic == CONTROL]
+        told = [from_headers(one.headers) for one in messages]
+        assert len({one.id for one in told}) == 1
+        assert len(told) == len(events) - 1
+        asked: DecisionRequested = decode(told[0].type, messages[0].value or b"")
+        assert (asked.question, asked.choices) == ("won.opp.exists", ("convert", "leave"))
+        assert asked.target == mapped(quote()).quote.target
+        assert messages[0].key == b"acme"
+
+
+def test_an_answer_maps_the_whole_quote_anew() -> None:
+    asks = [event(*DRAFT), event(converted(2), ORDERED)]  # type: ignore[arg-type]
+    made = run(*asks, came(3, "won.opp.exists", "convert"))
+    assert results(made) == ["mapped"] * 3
+    last = [from_headers(one.headers) for one in made.outgoing if one.topic == COMMANDS]
+    caused = [one for one in last if one.causationid == "answer-3"]
+    assert {"complete_opportunity.v1", "upsert_quote.v1", "upsert_client.v1"} <= {one.type for one in caused}
+    again = run(*asks, came(3, "won.opp.exists", "convert"))
+    assert [one.headers for one in again.outgoing] == [one.headers for one in made.outgoing]
+
+
+def test_an_answer_to_a_quote_that_has_not_come_waits_with_it() -> None:
+    made = run(came(3, "won.opp.exists", "convert"))
+    assert results(made) == ["waiting"]
+    assert [record.groups.keys() for record, _ in made.changed()] == [{"answered"}]
+
+
+def test_what_else_is_on_the_control_topic_is_passed_over() -> None:
+    sync = replace(answered(1, "x", "y")[0], type="sync.requested.v1")
+    assert read(on_log(sync, SyncRequested(by="ada")), START) == NotOurs()
+    of_the_writer = answered(1, "match.several", "12", kind="client")
+    assert read(on_log(*of_the_writer), START) == NotOurs()
+    published = answered(1, "opportunity.gone", "new", kind="opportunity", scope="published")
+    assert read(on_log(*published), START) == NotOurs()
+
+
+def test_an_answer_of_another_tenant_is_not_taken() -> None:
+    foreign = on_log(*answered(1, "won.opp.exists", "convert", tenant="tailspin"))
+    found = read(foreign, START)
+    assert isinstance(found, NotOurs)
+    assert found.problem is not None
+    misplaced = read(on_log(*answered(1, "won.opp.exists", "convert"), key=b"tailspin"), START)
+    assert isinstance(misplaced, NotOurs)
+    assert misplaced.problem is not None
