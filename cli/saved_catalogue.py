@@ -90,6 +90,8 @@ def _check(named: Named, lists: Mapping[Lookup, Sequence[ReferenceRow]]) -> Chec
         return Check(name=at, verdict="failed", detail=found.message, fix=found.fix)
     if found.notice is not None:
         return Check(name=at, verdict="warning", detail=found.notice.message)
+    if found.halo_id is None and found.spelling is not None:
+        return Check(name=at, verdict="ok", detail=f"Halo has several of the {what}; a record takes its own")
     if found.halo_id is None:
         return Check(name=at, verdict="ok", detail=f"Halo has no {what}; it is left out")
     if not own:

@@ -31,7 +31,7 @@ class Link(Section):
     halo: StrictStr
     """The field of Halo, or `customfields.<name>`."""
     direction: Literal["both", "to_halo", "from_halo"] = "both"
-    """`to_halo`: the hub writes it; `from_halo`: it is only read; `both`."""
+    """Which way values go; with `from_halo` the hub never writes the field."""
 
     @property
     def writes(self) -> bool:
@@ -56,6 +56,14 @@ class _Source:
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_after_validator_function(self._checked, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {
+            "type": "string",
+            "anyOf": [{"enum": list(paths(self.kind))}, {"pattern": r"(^|\.)custom\.."}],
+        }
 
     def _checked(self, path: str) -> str:
         known = paths(self.kind)

@@ -24,7 +24,17 @@ def notes_of(rules: RuleSet) -> tuple[Fault, ...]:
 
 def _unused(rules: RuleSet) -> Iterator[tuple[str, str]]:
     yield from rules.items.unused()
+    yield from _unread_links(rules)
     if rules.opportunities is not None:
         yield from rules.opportunities.lines.unused()
         if rules.quotes is not None:
             yield from rules.opportunities.won.unused(rules.quotes.push)
+
+
+def _unread_links(rules: RuleSet) -> Iterator[tuple[str, str]]:
+    """Links of what is switched off."""
+    if rules.opportunities is None and rules.fields.opportunities:
+        yield "fields.opportunities", "has no effect: `opportunities` is off"
+    if rules.quotes is None:
+        links = (("fields.quotes", rules.fields.quotes), ("fields.lines", rules.fields.lines))
+        yield from ((at, "has no effect: `quotes` is off") for at, table in links if table)

@@ -9,12 +9,14 @@ import msgspec
 import pytest
 import yaml
 
+from cli.check_names import check_names
 from hub.tenants.halo_fields import OWNED, WRITABLE, LinkedKind
 from hub.tenants.links import Link
 from hub.tenants.load import RulesInvalid, accept, from_text
 from hub.tenants.model import RuleSet
 from hub.tenants.names import halo_names
 from hub.tenants.source_paths import paths, value_at
+from schemas.halo_events import ReferenceRow
 from schemas.quotes import Contact, Customer
 from services.mapper.parts import QuoteHead
 
@@ -161,6 +163,28 @@ def test_custom_fields_are_among_the_names_that_are_checked_against_halo() -> No
         ("CFIndustry", "fields.clients.custom.industry"),
         ("CFX", "sources.quoter.fields.users.custom.x"),
     ]
+
+
+@pytest.mark.feature("field.links.write", part="mapper")
+def test_a_custom_field_that_halo_lacks_fails_the_check_with_the_nearest() -> None:
+    rules = accepted(
+        {"clients": {"custom.a": "customfields.CFIndustri", "custom.b": "customfields.cfregion"}}
+    )
+    lists = {"custom_field": (ReferenceRow(id=1, name="CFIndustry"), ReferenceRow(id=2, name="CFRegion"))}
+    found = {check.name: check for check in check_names(rules, lists)}  # type: ignore[arg-type]
+    wrong, right = found["fields.clients.custom.a"], found["fields.clients.custom.b"]
+    assert (wrong.verdict, right.verdict) == ("failed", "ok")
+    assert "'CFIndustri'" in wrong.detail
+    assert wrong.fix is not None
+    assert "'CFIndustry'" in wrong.fix
+
+
+def test_links_of_what_is_switched_off_are_noted() -> None:
+    off = {name: section for name, section in FILE.items() if name not in ("quotes", "opportunities")}
+    fields = {kind: {"custom.a": "customfields.CFA"} for kind in KINDS}
+    noted = accept(yaml.safe_dump({**off, "fields": fields}).encode()).notes
+    assert {note.at for note in noted} == {"fields.opportunities", "fields.quotes", "fields.lines"}
+    assert accept(yaml.safe_dump({**FILE, "fields": fields}).encode()).notes == ()
 
 
 def test_each_path_of_a_quote_leads_somewhere_in_what_is_kept_of_it() -> None:

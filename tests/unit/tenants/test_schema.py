@@ -70,6 +70,15 @@ def test_files_that_the_hub_takes_fit() -> None:
         ("sources.quoter.quotes.nope", 1),
         ("sources.quoter.quotes.statuses", {"sent": 0}),
         ("items.on_rejected_predecessor", "wait"),
+        ("fields.nope", {}),
+        ("fields.lines", {"vendor": "vendor"}),
+        ("fields.lines", {"vendor": "customfields."}),
+        ("fields.lines", {"vendr": "note"}),
+        ("fields.lines", {"vendor": {"halo": "note", "direction": "sideways"}}),
+        ("fields.lines", {"vendor": {"direction": "both"}}),
+        ("sources.quoter.fields.lines", {"vendor": "price"}),
+        ("sources.quoter.items.part_number.from_", "name"),
+        ("items.part_number.from", 5),
     ],
 )
 def test_what_the_hub_refuses_an_editor_marks(path: str, value: Any) -> None:
@@ -96,6 +105,26 @@ def test_one_producer_may_override_one_key_of_a_section_and_switch_a_section_off
     }
     assert taken(content)
     assert fits(content)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("items.part_number.from", "vendor_part_number"),
+        (
+            "fields.lines",
+            {"vendor": "note", "custom.room": {"halo": "customfields.CFRoom", "direction": "to_halo"}},
+        ),
+        ("fields.quotes", {"contact.custom.desk": "risk", "sold_to.custom.dock": "auth_by"}),
+        ("fields.quotes", {"custom.state": {"halo": "status", "direction": "from_halo"}}),
+    ],
+)
+def test_aliases_and_links_fit_in_the_file_and_in_one_producers_overrides(path: str, value: Any) -> None:
+    for at in (path, f"sources.quoter.{path}"):
+        content = copy.deepcopy(FULL)
+        put(content, at, value)
+        assert taken(content)
+        assert fits(content)
 
 
 _VALUES: tuple[Any, ...] = (
