@@ -169,12 +169,7 @@ class Fields(Section):
     ] = {}
     """Fields of a quote's line or of its product."""
 
-    def tables(self) -> dict[LinkedKind, dict[str, Link]]:
-        """The links by section."""
-        return {
-            "clients": self.clients,
-            "users": self.users,
-            "opportunities": self.opportunities,
-            "quotes": self.quotes,
-            "lines": self.lines,
-        }
+    def of(self, kind: LinkedKind) -> dict[str, Link]:
+        """The links of one section."""
+        links: dict[str, Link] = getattr(self, kind)
+        return links

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from hub.tenants.halo_fields import WRITABLE
 from schemas.commands import Lookup
 
 if TYPE_CHECKING:
@@ -71,8 +72,8 @@ def _of_one(rules: RuleSet, prefix: str) -> Iterator[HaloName]:
     yield from _of_table("currency", rules.currencies, f"{prefix}currencies")
     if rules.opportunities is not None:
         yield from _of_opportunities(rules.opportunities, f"{prefix}opportunities")
-    for kind, links in rules.fields.tables().items():
-        for source, link in links.items():
+    for kind in WRITABLE:
+        for source, link in rules.fields.of(kind).items():
             if link.custom_field is not None:
                 yield HaloName("custom_field", link.custom_field, f"{prefix}fields.{kind}.{source}")
     if rules.quotes is not None:

@@ -36,16 +36,17 @@ def map_lines(source: QuoteLines, scope: Scope) -> LinesMapped:
     scope.faults.extend(pricing.faults)
     assert scope.rules.quotes is not None, "only a tenant with quotes maps lines"
     taxes, notices = _taxes(source, pricing.lines, scope.rules.quotes.taxes)
-    links = [linked("lines", scope, line, line.product) for line in source.lines]
     lines = tuple(
-        replace(_line(place, line, price, tax, scope), links=values)
-        for place, (line, price, tax, (values, _)) in enumerate(
-            zip(source.lines, pricing.lines, taxes, links, strict=True)
-        )
+        _line(place, line, price, tax, scope)
+        for place, (line, price, tax) in enumerate(zip(source.lines, pricing.lines, taxes, strict=True))
     )
+    if scope.rules.fields.lines:
+        links = [linked("lines", scope, line, line.product) for line in source.lines]
+        lines = tuple(replace(line, links=values) for line, (values, _) in zip(lines, links, strict=True))
+        notices = (*notices, *dict.fromkeys(notice for _, told in links for notice in told))
     pushed = [tax for tax in taxes if tax is not None]
     tax_total = plain(sum(pushed, Decimal(0))) if pushed else None
-    told = (*pricing.notices, *notices, *dict.fromkeys(one for _, said in links for one in said))
+    told = (*pricing.notices, *notices)
     if source.shipping is None or scope.rules.items.shipping is None:
         totals = Totals(net=from_cents(pricing.net_cents), tax=tax_total)
         carriage = None if source.shipping is None else plain(source.shipping)

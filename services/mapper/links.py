@@ -18,7 +18,6 @@ from schemas.commands import Field, Linked, Named, Notice
 from services.mapper.scope import Scope, plain
 
 Links = tuple[tuple[Linked, ...], tuple[Notice, ...]]
-_SPOKEN = {"number": "number", "date": "date"}
 
 
 def linked(kind: LinkedKind, scope: Scope, *sources: object) -> Links:
@@ -28,7 +27,7 @@ def linked(kind: LinkedKind, scope: Scope, *sources: object) -> Links:
     """
     values: list[Linked] = []
     told: list[Notice] = []
-    for path, link in scope.rules.fields.tables()[kind].items():
+    for path, link in scope.rules.fields.of(kind).items():
         if not link.writes:
             continue
         found = next((value for source in sources if (value := value_at(source, path)) is not None), None)

@@ -49,7 +49,7 @@ def test_any_custom_field_of_the_source_is_linked_to_any_field_of_halo_and_any_c
     links = {f"custom.f{number}": name for number, name in enumerate(WRITABLE[kind])}
     links["custom.other"] = "customfields.CFOther"
     rules = accepted({kind: links})
-    found = rules.fields.tables()[kind]
+    found = rules.fields.of(kind)
     assert {source: link.halo for source, link in found.items()} == links
     assert all(link.direction == "both" and link.writes for link in found.values())
 
@@ -111,7 +111,7 @@ def test_a_field_that_the_rules_write_is_refused_by_name_with_what_fills_it(kind
         problem = refused({kind: {"custom.x": name}})[f"fields.{kind}.custom.x"]
         assert f"Halo's {name} is filled from {owner} already" in problem
         read_only = {"halo": name, "direction": "from_halo"}
-        assert not accepted({kind: {"custom.x": read_only}}).fields.tables()[kind]["custom.x"].writes
+        assert not accepted({kind: {"custom.x": read_only}}).fields.of(kind)["custom.x"].writes
 
 
 @pytest.mark.feature("field.links", part="mapper")
