@@ -237,6 +237,18 @@ async def test_what_a_person_put_on_a_picked_opportunity_stays_beside_the_docume
     assert (stayed["id"], stayed["price"]) == (made["items_issued"][0]["id"], 35.0)
 
 
+@pytest.mark.feature("opp.lines", part="writer")
+async def test_products_alone_change_on_a_picked_opportunity_that_has_an_owner(bench: Bench) -> None:
+    """What a person put there is read for the products' sake, without what else the command says."""
+    made = made_by_hand(bench, items_issued=[{"item_id": 60, "name": "By hand", "quantity": 1, "price": 35}])
+    two = tuple(bench.tool.product(f"l{n}", name=f"Line {n}") for n in (1, 2))
+    await bench.settle(*around(bench)[:-1], picked(bench, made["id"], agent=ALEX, lines=always(two)))
+    bench.marked()
+    await bench.settle(picked(bench, made["id"], seq=(2, 1), agent=ALEX, lines=always(two[:1])))
+    (sent,) = bench.posts("Opportunities")
+    assert sent.keys() == {"id", "items_issued"}
+
+
 async def test_a_picked_opportunity_that_was_deleted_later_is_told_by_its_own_code_and_not_made_anew(
     bench: Bench,
 ) -> None:
