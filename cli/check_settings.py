@@ -72,7 +72,7 @@ async def check_settings(client: HaloClient, rules: RuleSet, findings: Findings)
     for name, type_id in _types(rules, findings).items():
         reply = await client.get(TICKET_TYPE, type_id)
         if _is_row(reply):
-            findings.checks += judge_fields(name, reply.body)
+            findings.checks += judge_fields(name, reply.body, linked_fields(rules))
         else:
             findings.checks += [_unknown(f"{what} of {name}", reply) for what in ("target date", "fields")]
 
@@ -89,22 +89,43 @@ def judge_switches(control: Row) -> Iterator[Check]:
             yield Check(name=name, verdict="unknown", detail="Halo does not tell this setting", fix=fix)
 
 
-def judge_fields(name: str, ticket_type: Row) -> Iterator[Check]:
-    """Whether an opportunity of this type can be made from a quote, going by what its field list makes mandatory."""
+def linked_fields(rules: RuleSet) -> dict[str, str]:
+    """The fields of an opportunity that the rules link, folded, with the source's field that fills each."""
+    every = [rules, *(rules.for_source(source) for source in rules.sources)]
+    return {
+        (link.custom_field or link.halo).casefold(): path
+        for one in every
+        for path, link in one.fields.opportunities.items()
+        if link.writes
+    }
+
+
+def judge_fields(name: str, ticket_type: Row, links: Mapping[str, str] | None = None) -> Iterator[Check]:
+    """Whether an opportunity of this type can be made from a quote, going by what its field list makes mandatory.
+
+    `links` are fields that a quote brings only where the source says them.
+    """
     fields = ticket_type.get("fields")
     if not isinstance(fields, list):
         for what in ("target date", "fields"):
             detail = "Halo does not tell the type's field list"
             yield Check(name=f"{what} of {name}", verdict="unknown", detail=detail)
         return
-    wanted = [field for field in fields if _mandatory(field)]
+    mandatory = [field for field in fields if _mandatory(field)]
+    linked = {
+        _name(field): (links or {})[_name(field)] for field in mandatory if _name(field) in (links or {})
+    }
+    wanted = [field for field in mandatory if _name(field) not in linked]
     page = _FIELD_LIST.format(name)
-    if any(_is_target_date(field) for field in wanted):
+    if TARGET_DATE in linked:
+        yield _linked(f"target date of {name}", {TARGET_DATE: linked.pop(TARGET_DATE)})
+    elif any(_is_target_date(field) for field in wanted):
         yield Check(
             name=f"target date of {name}",
             verdict="failed",
             detail="a target date is Visible - Required: Halo refuses opportunities without one",
-            fix=f"{page} > Target Date: set what is Visible - Required to Visible - Not Required",
+            fix=f"{page} > Target Date: set what is Visible - Required to Visible - Not Required, "
+            f"or link a date of the source to {TARGET_DATE} (fields.opportunities)",
         )
     else:
         yield Check(name=f"target date of {name}", verdict="ok", detail="not required")
@@ -114,13 +135,21 @@ def judge_fields(name: str, ticket_type: Row) -> Iterator[Check]:
             name=f"fields of {name}",
             verdict="failed",
             detail=f"Halo refuses opportunities without {', '.join(left)}",
-            fix=f"{page}: set these to Visible - Not Required",
+            fix=f"{page}: set these to Visible - Not Required, or link them (fields.opportunities)",
         )
-    elif ticket_type.get("hasmandatorytechfields") is True and not wanted:
+    elif linked:
+        yield _linked(f"fields of {name}", linked)
+    elif ticket_type.get("hasmandatorytechfields") is True and not mandatory:
         detail = "Halo says that the type has mandatory fields, but its list does not show which"
         yield Check(name=f"fields of {name}", verdict="unknown", detail=detail, fix=f"look at {page}")
     else:
         yield Check(name=f"fields of {name}", verdict="ok", detail="none is mandatory that a quote lacks")
+
+
+def _linked(what: str, linked: Mapping[str, str]) -> Check:
+    said = ", ".join(f"{field} (the source's {path})" for field, path in linked.items())
+    detail = f"Halo refuses opportunities without {said}: linked, and missing where the source doesn't say it"
+    return Check(name=what, verdict="warning", detail=detail, fix="send it with every quote")
 
 
 def _types(rules: RuleSet, findings: Findings) -> dict[str, int]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
-from cli.check_settings import judge_fields, judge_switches
+from cli.check_settings import judge_fields, judge_switches, linked_fields
+from hub.tenants.load import from_text
 from schemas.control import Check
 
 ALL_OFF = {
@@ -76,6 +78,30 @@ def test_mandatory_fields_that_a_quote_lacks_block_and_are_named() -> None:
     assert found.verdict == "failed"
     assert "without Budget Holder, Region" in found.detail
     assert "Field List" in (found.fix or "")
+
+
+@pytest.mark.feature("field.links.write", part="mapper")
+def test_mandatory_fields_that_are_linked_are_a_warning_since_a_source_may_not_say_them() -> None:
+    entries = [
+        entry("Target Date", 2, "targetdate"),
+        entry("Budget Holder", 2, "CFBudget"),
+        entry("Region", 2),
+    ]
+    file = {
+        "tenant": "acme",
+        "halo": {"url": "https://acme.halopsa.com", "client_id": "x", "client_secret": "env:X"},
+        "opportunities": {"ticket_type": "Opportunity"},
+        "fields": {"opportunities": {"expiry_date": "targetdate"}},
+        "sources": {"quoter": {"fields": {"opportunities": {"custom.holder": "customfields.cfBudget"}}}},
+    }
+    links = linked_fields(from_text(json.dumps(file)))
+    date, budget = judge_fields("Opportunity", {"fields": entries[:2]}, links)
+    assert (date.verdict, budget.verdict) == ("warning", "warning")
+    assert "expiry_date" in date.detail
+    assert "custom.holder" in budget.detail
+    *_, left = judge_fields("Opportunity", {"fields": entries}, links)
+    assert left.verdict == "failed"
+    assert "without Region" in left.detail
 
 
 def test_only_what_every_quote_brings_may_be_mandatory() -> None:
