@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from halo import wire
 from hub.tenants.halo_fields import OWNED, WRITABLE, LinkedKind
+from sandbox.schema import Schema
 from schemas.commands import (
     AccountCodes,
     Command,
@@ -242,6 +243,27 @@ def test_the_tables_of_lines_and_addresses_hold_what_is_sent_and_nothing_else() 
     site = all_always(everything()["site"])
     kept = with_unowned(SPECS["site"], updated(site), {"delivery_address": {"id": 3, "site_name": "x"}})
     assert kept["delivery_address"].keys() == ADDRESS.keys()
+
+
+@pytest.mark.parametrize(
+    ("section", "entity"),
+    [
+        ("clients", "Client"),
+        ("users", "Users"),
+        ("opportunities", "Faults"),
+        ("quotes", "Quotation"),
+        ("lines", "QuotationDetail"),
+    ],
+)
+def test_each_field_that_may_be_linked_is_in_halos_description_with_its_type(
+    section: LinkedKind, entity: str
+) -> None:
+    described = Schema.load().fields(entity)
+    types = {"text": "str", "number": "num", "date": "date"}
+    assert {name: described.get(name) for name in WRITABLE[section]} == {
+        name: types[held] for name, held in WRITABLE[section].items()
+    }
+    assert described["customfields"] == "list"
 
 
 @pytest.mark.feature("field.links", part="mapper")
