@@ -72,7 +72,7 @@ class _Source:
         whose = _SPOKEN[self.kind]
         near = _near(path, known)
         raise ValueError(
-            f"is no field that a source says of a {whose}; {near or _listed(known)}"
+            f"is no field that a source says of a {whose}; {near or _listed(_plain(known))}"
             "; a field of the producer's own is custom.<name>"
         )
 
@@ -113,6 +113,11 @@ def _near(name: str, known: Iterable[str]) -> str:
     last = [path for path in known if path.rpartition(".")[2] == name.rpartition(".")[2]]
     near = last[:_MOST_NEAR] or difflib.get_close_matches(name, list(known), n=_MOST_NEAR, cutoff=0.6)
     return f"did you mean {' or '.join(near)}?" if near else ""
+
+
+def _plain(known: Iterable[str]) -> list[str]:
+    """Those of the record itself; its parts have too many to be read."""
+    return [path for path in known if "." not in path]
 
 
 def _listed(known: Iterable[str]) -> str:
