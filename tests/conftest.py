@@ -8,10 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from tests.support.kafka import KafkaServer
     from tests.support.postgres import PostgresServer
+
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("hub", deadline=None)
+settings.load_profile("hub")
 
 pytest_plugins = ["pytester", "tests.plugins.features"]
 
