@@ -71,13 +71,19 @@ async def _name(conn: AsyncConnection, target: Target, named: Named) -> Found | 
             conn, target.tenant, target.instance, named.lookup, name, usable_only=usable_only
         )
 
-    rows = await rows_of(named.name)
-    fallback = await rows_of(named.fallback) if not rows and named.fallback is not None else ()
+    async def known() -> tuple[Sequence[catalogue.Row], Sequence[catalogue.Row]]:
+        rows = await rows_of(named.name)
+        return rows, await rows_of(named.fallback) if not rows and named.fallback is not None else ()
+
+    rows, fallback = await known()
     near: Sequence[str] = ()
     if not rows and not fallback:
         fresh = await catalogue.fresh_since(conn, target.tenant, target.instance, named.lookup)
         if fresh is None and named.lookup not in _BUILT_IN:
             return NeedsCatalogue(named.lookup)
+        # The list may have come between the two looks: only what is not in it now is unknown.
+        rows, fallback = await known()
+    if not rows and not fallback:
         near = await catalogue.near(conn, target.tenant, target.instance, named.lookup, str(named.name))
     return resolve(named, rows, fallback, near)
 
