@@ -320,10 +320,7 @@ def test_service_down_and_partitions_unread(desk: Desk, hub: Hub) -> None:
     refusing = hub.start("mapper")
     assert refusing.ended(_PATIENCE_S) == 1
     assert "hub store restored" in refusing.log.read_text()
-    hub.start("writer")
-    hub.wait_ready("writer")
     with used(down), used(unread):
-        hub.processes["writer"].stop()
         down.run("Fix")
         for service in SERVICES:
             hub.start(service)
