@@ -113,7 +113,9 @@ class Batch:
         try:
             state = self._cache.get(record, rules.hash, lambda: desired(record, effective))
             if isinstance(state, Waiting):
-                self.waiting[event.key] = event
+                if folded.status == "effective":
+                    # A repeat has its row already, or had it until the base came: its record guards no row of it.
+                    self.waiting[event.key] = event
                 return "waiting"
             made = commands(state, record, effective, basis, folded.touched)
         except MappingRejected as error:
