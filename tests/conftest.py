@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("hub", deadline=None)
 settings.load_profile("hub")
+
+# Tables are looked into for words: in a narrow terminal these would be folded.
+os.environ["COLUMNS"] = "200"
 
 pytest_plugins = ["pytester", "tests.plugins.features"]
 
