@@ -9,8 +9,8 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PACKAGES := schemas halo hub services sandbox cli
 RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
-# Most tests wait for processes of their own; a file's tests stay together, since they share them.
-TOGETHER := --numprocesses 2 --dist loadfile
+# Most tests wait for processes of their own, so more run than there are cores; a file's stay together, since they share them.
+TOGETHER := --numprocesses 3 --dist loadfile
 
 .PHONY: help demo test lint fmt features bench soak docs lock
 

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from tests.support.kafka import KafkaServer
     from tests.support.postgres import PostgresServer
+
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("hub", deadline=None)
+settings.load_profile("hub")
+
+# Tables are looked into for words: in a narrow terminal these would be folded.
+os.environ["COLUMNS"] = "200"
 
 pytest_plugins = ["pytester", "tests.plugins.features"]
 

@@ -83,16 +83,23 @@ async def _name(conn: AsyncConnection, target: Target, named: Named) -> Found | 
     def usable(rows: Sequence[catalogue.Row]) -> Sequence[catalogue.Row]:
         return [row for row in rows if row.usable and not row.inactive] if usable_only else rows
 
-    all_rows = await all_of(named.name)
-    rows = usable(all_rows)
-    fallback = usable(await all_of(named.fallback)) if not rows and named.fallback is not None else ()
+    async def known() -> tuple[Sequence[catalogue.Row], Sequence[catalogue.Row], Sequence[catalogue.Row]]:
+        every = await all_of(named.name)
+        rows = usable(every)
+        otherwise = usable(await all_of(named.fallback)) if not rows and named.fallback is not None else ()
+        return every, rows, otherwise
+
+    every, rows, fallback = await known()
     near: Sequence[str] = ()
-    if not all_rows and not fallback:
+    if not every and not fallback:
         fresh = await catalogue.fresh_since(conn, target.tenant, target.instance, named.lookup)
         if fresh is None and named.lookup not in _BUILT_IN:
             return NeedsCatalogue(named.lookup)
+        # The list may have come between the two looks: only what is not in it now is unknown.
+        every, rows, fallback = await known()
+    if not every and not fallback:
         near = await catalogue.near(conn, target.tenant, target.instance, named.lookup, str(named.name))
-    found = resolve(named, rows, fallback, near, unusable=bool(all_rows) and not rows)
+    found = resolve(named, rows, fallback, near, unusable=bool(every) and not rows)
     if not isinstance(found, Found):
         return found
     spelling = found.spelling or next(

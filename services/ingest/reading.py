@@ -105,6 +105,7 @@ class Reading:
         self._denied: set[tuple[str, CatalogueKind]] = set()
         self._lanes: dict[str, _Lane] = {}
         self._requests: dict[str, dict[CatalogueKind, float]] = {}
+        self._began: dict[str, float] = {}
 
     def request(self, tenant: str, kinds: tuple[CatalogueKind, ...], at: float) -> None:
         """Asks for kinds of a tenant (all when empty) to be read by a read that begins after `at`."""
@@ -201,7 +202,9 @@ class Reading:
         now = await self._store.now()
         schedule = schedules.get(rules.instance)
         if schedule is None:
-            schedule = schedules[rules.instance] = await self._schedule(tenant, rules.instance, now)
+            schedule = schedules[rules.instance] = Schedule(tenant, self._timing.every_s(), {})
+            schedule.learn(await self._reads(rules, now - self._timing.fresh_enough_s))
+            self._began.setdefault(tenant, now)
         for kind, at in self._requests.pop(tenant, {}).items():
             schedule.request(kind, at)
         if schedule.is_behind(now):
@@ -210,6 +213,8 @@ class Reading:
             held = await self._keeper.take(tenant, "read")
             if held is None:
                 return _LEASE_TAKEN_S * (0.5 + self._random()), True
+            # Whoever had the lease until now has read the same kinds.
+            schedule.learn(await self._reads(rules, self._began[tenant] - self._timing.fresh_enough_s))
             await self._read(rules, held, schedule)
             now = held.store_now()
         return min(_LONGEST_SLEEP_S, max(0.0, schedule.next_at() - now)), schedule.is_behind(now)
@@ -279,16 +284,15 @@ class Reading:
         scope = None if isinstance(how, CodeList) else how.resource.read_scope
         _log.error("halo.denied", tenant=tenant, kind=kind, scope=scope, problem=problem, fix=_FIX)
 
-    async def _schedule(self, tenant: str, instance: str, now: float) -> Schedule:
-        """What another process, or this one before a restart, has just read is not read again."""
+    async def _reads(self, rules: RuleSet, after: float) -> dict[CatalogueKind, float]:
+        """When the last complete read of each kind began, by whichever process, where that was after a time."""
         async with self._store.read() as conn:
-            kinds = await stored.summary(conn, tenant, instance)
-        fresh = {
+            kinds = await stored.summary(conn, rules.tenant, rules.instance)
+        return {
             kind.kind: kind.fresh_since
             for kind in kinds
-            if kind.fresh_since is not None and now - kind.fresh_since <= self._timing.fresh_enough_s
+            if kind.fresh_since is not None and kind.fresh_since >= after
         }
-        return Schedule(tenant, self._timing.every_s(), fresh)
 
 
 async def _is_denied(client: HaloClient, error: ReadFailed) -> bool:

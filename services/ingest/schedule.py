@@ -49,6 +49,12 @@ class Schedule:
         self._last[kind] = started_at
         self._not_before.pop(kind, None)
 
+    def learn(self, reads: Mapping[CatalogueKind, float]) -> None:
+        """When another process's last reads began: what it has read since need not be read here too."""
+        for kind, started_at in reads.items():
+            if started_at > self._last.get(kind, float("-inf")):
+                self.done(kind, started_at)
+
     def failed(self, kind: CatalogueKind, again_at: float) -> None:
         self._not_before[kind] = again_at
 

@@ -164,7 +164,9 @@ class Batch:
         record = folded.record
         state = self._cache.get(record, rule_hash, lambda: desired(record, rules))
         if isinstance(state, Waiting):
-            self.waiting[event.key] = event
+            if folded.status == "effective":
+                # A repeat has its row already, or had it until the base came: its record guards no row of it.
+                self.waiting[event.key] = event
             return "waiting"
         return commands(state, record, rules, basis, folded.touched)
 

@@ -99,7 +99,7 @@ def test_a_store_that_is_away_for_longer_than_a_lease_ends_no_process_and_costs_
     clients = [row["name"] for row in hub.sandbox.state("Client")]
     assert len(opportunities) == len(set(opportunities))
     assert len(clients) == len(set(clients))
-    assert logged(hub, "writer", "feed.goes_on")
+    eventually(lambda: logged(hub, "writer", "feed.goes_on"), what="the feeds going on")
     assert [name for name, process in hub.processes.items() if process.popen.poll() is not None] == []
     hub.wait_ready()
     assert hub.processes["writer"].stop() == 0

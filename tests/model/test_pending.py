@@ -99,6 +99,11 @@ class Waiting(Machine):
         self.saw("removed" if self.model.pop((tenant, stage, target_key), None) else "nothing to remove")
 
     @precondition(lambda self: self.model)
+    @rule(pick=st.integers(0, 20))
+    def remove_one_that_is_there(self, pick: int) -> None:
+        self.remove(*sorted(self.model)[pick % len(self.model)])
+
+    @precondition(lambda self: self.model)
     @rule(pick=st.integers(0, 20), message_id=st.sampled_from(["m1", "m2", "m3"]))
     def remove_its_own_row(self, pick: int, message_id: str) -> None:
         """A row goes only if it is still the one of the message that has ended."""

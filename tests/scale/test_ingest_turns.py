@@ -2,15 +2,18 @@
 
 import asyncio
 import datetime as dt
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
+from typing import cast
 
 import httpx
 import pytest
 
 from hub.bus.records import Record
-from hub.lease_keeper import LeaseKeeper
+from hub.lease_keeper import Held, LeaseKeeper
+from hub.store.catalogue import HaloEvent
+from hub.store.catalogue_projection import apply_dated
 from hub.store.engine import Store
 from hub.telemetry.health import Progress
 from hub.telemetry.metrics import Metrics
@@ -29,15 +32,21 @@ AT = dt.datetime(2026, 11, 2, tzinfo=dt.UTC)
 
 
 class Log:
-    """The kinds of records that were read whole, by tenant."""
+    """The kinds of records that were read whole, by tenant; with a store, whose catalogue follows at once."""
 
-    def __init__(self) -> None:
-        self.whole: defaultdict[str, set[str]] = defaultdict(set)
+    def __init__(self, store: Store | None = None) -> None:
+        self.whole: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._store = store
 
     async def append_seen(self, events: Sequence[Seen]) -> None:
         for seen in events:
             if isinstance(seen.data, ReadCompleted):
-                self.whole[seen.envelope.tenant].add(seen.data.kind)
+                self.whole[seen.envelope.tenant][seen.data.kind] += 1
+            if self._store is not None:
+                instance = seen.envelope.producer.removeprefix("halo/")
+                dated = [(cast(HaloEvent, seen.data), seen.envelope.time.timestamp())]
+                async with self._store.write() as conn:
+                    await apply_dated(conn, seen.envelope.tenant, instance, dated)
 
 
 @pytest.fixture
@@ -82,9 +91,51 @@ async def test_a_tenant_that_waits_for_its_budget_holds_up_no_other_tenants_read
             follower.apply(settings(BIG, big, 5))
             await eventually(big.requests, timeout_s=20)
             follower.apply(settings(SMALL, small, 100_000))
-            await eventually(lambda: set(RECORD_KINDS) <= log.whole[SMALL], timeout_s=20)
+            await eventually(lambda: set(RECORD_KINDS) <= log.whole[SMALL].keys(), timeout_s=20)
         finally:
             running.cancel()
             await reading.stop()
 
     assert len(big.requests()) == 1, "its own budget holds all the same"
+
+
+@pytest.mark.feature("hub.k8s", part="all")
+@pytest.mark.timeout(60)
+async def test_several_replicas_read_each_halo_once(
+    sandbox: Sandbox, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SANDBOX_SECRET", CLIENT_SECRET)
+    monkeypatch.setattr("services.ingest.reading._LEASE_TAKEN_S", 0.2)
+    halo = sandbox.named(SMALL, budget={"limit": 0})
+    follower, log = RulesFollower(), Log(store)
+    follower.apply(settings(SMALL, halo, 100_000))
+    timing = Timing(
+        reference_every_s=3600.0, full_every_s=86400.0, fresh_enough_s=300.0, request_timeout_s=5.0
+    )
+    progress = Progress(60.0, lambda: 0.0)
+    looked: Counter[str] = Counter()
+
+    class Keeper(LeaseKeeper):
+        async def take(self, tenant: str, share: str) -> Held | None:
+            held = await super().take(tenant, share)
+            looked[self._owner] += held is not None
+            return held
+
+    async with httpx.AsyncClient() as http:
+        replicas = [
+            Reading(
+                store, Keeper(store, owner=name, ttl_s=45.0), log, http, follower, progress, timing, Metrics()
+            )
+            for name in ("a", "b", "c")
+        ]
+        running = [asyncio.create_task(replica.run()) for replica in replicas]
+        try:
+            await eventually(lambda: all(looked[name] for name in ("a", "b", "c")), timeout_s=40)
+            await eventually(lambda: set(RECORD_KINDS) <= log.whole[SMALL].keys(), timeout_s=20)
+        finally:
+            for task in running:
+                task.cancel()
+            for replica in replicas:
+                await replica.stop()
+
+    assert set(log.whole[SMALL].values()) == {1}

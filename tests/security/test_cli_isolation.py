@@ -99,7 +99,6 @@ def hub(
     capsys: pytest.CaptureFixture[str],
 ) -> Hub:
     """Runs a command on that log and that store."""
-    monkeypatch.setenv("COLUMNS", "200")  # no cell is folded, so that a word in it is found
     monkeypatch.setenv("HUB_STORE_URL", store_url)
     monkeypatch.setenv("HUB_TENANTS_DIR", str(tmp_path / "tenants"))
     (tmp_path / "tenants").mkdir()

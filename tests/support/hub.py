@@ -183,7 +183,7 @@ def running_hub(
         (tenants_dir / f"{name}.yaml").write_text(tenant_file(name, halos.get(name, sandbox), text))
     http_port = free_port()
     producers = directory / "producers.yaml"
-    producers.write_text(_producers())
+    producers.write_text(producers_text())
     environment = {
         "HUB_BOOTSTRAP_SERVERS": bootstrap,
         "HUB_STORE_URL": store_url,
@@ -266,7 +266,8 @@ def quote_event(
     }
 
 
-def _producers() -> str:
+def producers_text() -> str:
+    """A producers file with one producer that may publish everything, by `PRODUCER_TOKEN`."""
     import hashlib
 
     digest = hashlib.sha256(PRODUCER_TOKEN.encode()).hexdigest()

@@ -70,3 +70,13 @@ def test_a_read_that_failed_is_behind_also_while_it_is_put_off() -> None:
     for kind in KINDS:
         read.done(kind, 1501.0)
     assert not read.is_behind(1502.0)
+
+
+def test_what_another_process_has_read_is_not_due_here() -> None:
+    read = all_read(1000.0)
+    read.request("item", 1200.0)
+    read.learn({"client": 1190.0, "item": 1190.0, "user": 900.0})
+    due = read.due(1201.0)
+    assert "client" not in due
+    assert "user" in due, "that read was older than ours"
+    assert "item" in due, "someone asked after that read had begun"

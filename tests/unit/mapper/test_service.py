@@ -137,6 +137,19 @@ async def test_an_absent_kafka_never_makes_the_mapper_look_dead(
     assert said == ["life", "pause", "life"] * 2
 
 
+async def test_a_repeated_status_leaves_no_row_behind_when_its_quote_comes_meanwhile(bench: Bench) -> None:
+    """A process that still has the partition's old records maps the status again while its successor maps the quote."""
+    await bench.mapper.process([on_log(status(2), SENT)])
+    assert [row.reason for row in await bench.rows()] == ["base"]
+
+    async def meanwhile() -> None:
+        await bench.mapper.process([on_log(envelope(1), quote(), 1)])
+
+    bench.on_publish = meanwhile
+    await bench.mapper.process([on_log(envelope(1, subject="Q-2"), quote(), 2), on_log(status(2), SENT)])
+    assert await bench.rows() == []
+
+
 async def test_a_batch_whose_partition_went_elsewhere_is_given_up(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
