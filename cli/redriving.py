@@ -13,6 +13,7 @@ import msgspec
 from cli.dead_letters import REDRIVE_REQUESTED, Letter
 from cli.messages import action
 from hub.bus.records import Outgoing, Record
+from hub.dead_letters import id_of
 from schemas.control import RedriveRequested
 from schemas.envelope import EnvelopeInvalid, from_headers, kind_of
 from schemas.topics import SOURCE_TOPICS, key_on
@@ -111,19 +112,21 @@ def _left_behind(letter: Letter) -> bool:
 
 
 async def _by_place(letters: Sequence[Letter], read: ReadTopic) -> dict[str, _Source | None]:
-    """The record at each letter's place, where its topic still holds it; one pass over each topic."""
+    """The record at each letter's place, if it is still the one of the letter; one pass over each topic.
+
+    A topic that was made anew has others at the same places, perhaps another tenant's.
+    """
     found: dict[str, _Source | None] = {letter.id: None for letter in letters}
     for topic in sorted({letter.data.topic for letter in letters}):
-        wanted = {
-            (letter.data.partition, letter.data.offset): letter
-            for letter in letters
-            if letter.data.topic == topic
-        }
+        wanted: dict[tuple[int | None, int | None], list[Letter]] = {}
+        for letter in letters:
+            if letter.data.topic == topic:
+                wanted.setdefault((letter.data.partition, letter.data.offset), []).append(letter)
         async for record in read(topic):
-            letter = wanted.get((record.partition, record.offset))
-            if letter is not None and record.value is not None:
-                headers = tuple((name, value) for name, value in record.headers if value is not None)
-                found[letter.id] = _Source(record.topic, record.key, record.value, headers)
+            for letter in wanted.get((record.partition, record.offset), ()):
+                if id_of(letter.data.stage, letter.data.reason, record) == letter.id:
+                    headers = tuple((name, value) for name, value in record.headers if value is not None)
+                    found[letter.id] = _Source(record.topic, record.key, record.value, headers)
     return found
 
 

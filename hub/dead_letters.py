@@ -64,7 +64,7 @@ def of_record(
     at = dt.datetime.fromtimestamp(record.timestamp_ms / 1000, dt.UTC)
     tenant = UNKNOWN_TENANT if envelope is None else envelope.tenant
     about = Envelope(
-        id=derived_id("dead-letter", stage, reason, _digest(record)),
+        id=id_of(stage, reason, record),
         source=f"/hub/{stage}",
         type=TYPE,
         subject=f"{record.topic}/{record.partition}/{record.offset}"
@@ -98,6 +98,11 @@ def _with_the_original(letter: DeadLetter, record: Record) -> bytes:
 def _size(record: Record) -> int:
     headers = sum(len(name) + len(value or b"") for name, value in record.headers)
     return len(record.key or b"") + len(record.value or b"") + headers
+
+
+def id_of(stage: Stage, reason: str, record: Record) -> str:
+    """The id of the dead letter that a stage makes of a record for a reason: the same for the same content."""
+    return derived_id("dead-letter", stage, reason, _digest(record))
 
 
 def _digest(record: Record) -> str:

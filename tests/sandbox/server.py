@@ -49,8 +49,12 @@ def start_sandbox(
 
 
 def plain_client(base_url: str) -> httpx.Client:
-    """A client for loopback addresses: no proxies, and no time spent on reading certificates."""
-    return httpx.Client(base_url=base_url, timeout=10.0, trust_env=False, verify=False)
+    """A client for loopback addresses: no proxies, and no time spent on reading certificates.
+
+    Connections are not kept: a server that closes an idle one just as it is used again looks like a failure.
+    """
+    limits = httpx.Limits(max_keepalive_connections=0)
+    return httpx.Client(base_url=base_url, timeout=10.0, trust_env=False, verify=False, limits=limits)
 
 
 @dataclass

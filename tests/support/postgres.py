@@ -25,12 +25,13 @@ import time
 import uuid
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg  # type: ignore[import-untyped]
 
-from tests.support.processes import free_port, is_running, spawn, stop_pid, tail
+from tests.support.processes import children_of, free_port, is_running, spawn, stop_pid, tail
 
 URL_VARIABLE = "HUB_STORE_URL"
 INSTALL_COMMAND = "apt-get install -y --no-install-recommends postgresql"
@@ -132,10 +133,15 @@ class PostgresServer:
         self._end(signal.SIGINT)
 
     def kill(self) -> None:
-        """End the server with SIGKILL; its backends notice and end."""
+        """End the server and its backends with SIGKILL, as a power cut would."""
         if self._external:
             raise PostgresUnavailable(f"{URL_VARIABLE} names a server that tests may not kill; unset it")
+        # Left to themselves, backends go on answering until they notice.
+        backends = children_of(self.pid) if self.pid else []
         self._end(signal.SIGKILL)
+        for pid in backends:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def create_database(self) -> str:
         """Create an empty database with a name of its own and return its `postgresql+asyncpg://…` URL.

@@ -46,6 +46,12 @@ def spawn(
         )
 
 
+def children_of(pid: int) -> list[int]:
+    """The ids of the processes that this one has started and that still run."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for task in tasks for child in task.read_text().split()]
+
+
 def is_running(pid: int) -> bool:
     """Tell whether `pid` runs; a zombie does not count."""
     try:

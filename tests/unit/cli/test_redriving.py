@@ -79,6 +79,19 @@ async def test_an_event_too_large_for_its_dead_letter_is_read_where_it_stays() -
     assert (again.key, again.value) == (large.key, large.value)
 
 
+async def test_another_record_at_the_same_place_is_never_run_instead() -> None:
+    """The topic was made anew since: what stands there now may be another tenant's."""
+    log = Topics()
+    large = log.add(replace(event("e-1", "Q-1"), value=b" " * MAX_KEPT_BYTES + b"{}"))
+    log.add(of_record(large, "mapper", "event.invalid", "too many lines"))
+    log.records[QUOTES].clear()
+    log.add(event("e-9", "Q-1", tenant="other"))
+    chosen = await letters(log)
+    done = await redriven(log, chosen)
+    assert (done.events, done.lost) == (0, (chosen[0].id,))
+    assert len(log.records[QUOTES]) == 1
+
+
 @pytest.mark.feature("beyond.redrive", part="cli")
 async def test_twice_does_no_harm_and_each_time_is_an_event_of_its_own() -> None:
     log = a_whole_story()

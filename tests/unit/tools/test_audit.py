@@ -128,7 +128,7 @@ def test_every_release_of_the_locks_is_asked_about_whatever_its_marker() -> None
         ("alpha==1.0", "no hash"),
         ("alpha>=1.0 --hash=sha256:00", "not pinned"),
         ("--requirement other.txt", "holds no options"),
-        ("alpha @ https://files.example/alpha.whl --hash=sha256:00", "not pinned"),
+        ("alpha @ https://files.example/alpha.zip --hash=sha256:00", "not pinned"),
     ],
 )
 def test_a_lock_holds_nothing_but_pins_with_hashes(line: str, fault: str) -> None:
