@@ -56,6 +56,8 @@ def _of_one(rules: RuleSet, prefix: str) -> Iterator[HaloName]:
     if rules.agents.default is not None:
         yield HaloName("agent", rules.agents.default, f"{prefix}agents.default")
     yield from _of_table("agent", rules.agents.map, f"{prefix}agents.map")
+    if rules.clients.lead_ticket_type is not None:
+        yield HaloName("ticket_type", rules.clients.lead_ticket_type, f"{prefix}clients.lead_ticket_type")
     if rules.items.asset_group is not None:
         yield HaloName("asset_group", rules.items.asset_group, f"{prefix}items.asset_group")
     yield from _of_table("asset_group", rules.items.asset_groups, f"{prefix}items.asset_groups")

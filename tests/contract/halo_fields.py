@@ -169,6 +169,7 @@ RESOURCES: Mapping[str, Fields] = {
         "team": "str",
         "details": "str",
         "oppvalue": "num",
+        "parent_id": "int",
         "items_issued": "products",
         "purchaseordernumber": "str",
         "third_party_id_string": "str",

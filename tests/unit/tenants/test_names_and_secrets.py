@@ -43,6 +43,13 @@ def test_every_halo_name_of_a_file_is_listed_with_its_key() -> None:
     assert not any(name.name is None for name in found)
 
 
+@pytest.mark.feature("org.lead", part="mapper")
+def test_the_ticket_type_of_leads_is_checked_as_the_others_are() -> None:
+    text = FULL + "\nclients: {lead_ticket_type: Prospect}"
+    found = halo_names(from_text(accept(text.encode()).text))
+    assert HaloName("ticket_type", "Prospect", "clients.lead_ticket_type") in found
+
+
 def test_an_override_lists_only_names_of_its_own() -> None:
     text = FULL + "\nsources: {quoter: {quotes: {statuses: {draft: Entwurf}}}}"
     own = [
