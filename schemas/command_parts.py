@@ -18,6 +18,7 @@ Lookup = Literal[
     "billing_period",
     "currency",
     "custom_field",
+    "customer_relationship",
     "item",
     "item_type",
     "quote_status",

@@ -17,7 +17,7 @@ from services.halo_writer.kinds.base import Resolved, SoldItem, references, valu
 from services.halo_writer.names import Found, Unknown, resolve
 from services.halo_writer.tools import Parked, Timing
 
-_BUILT_IN: frozenset[str] = frozenset({"region", "item_type"})
+_BUILT_IN: frozenset[str] = frozenset({"region", "item_type", "customer_relationship"})
 """Lookups that a tenant's Halo may not have at all: an unread one is empty, not unknown."""
 
 

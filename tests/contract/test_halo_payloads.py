@@ -90,6 +90,7 @@ def everything() -> dict[Kind, Command]:
             site_name="Dock",
             address=SPELLED_OUT,
             contact=CONTACT,
+            relationship=once(Named(lookup="customer_relationship", name="Prospect", missing="leave")),
             phone=always("1"),
             website=always("w"),
             links=always(links("clients")),

@@ -10,7 +10,7 @@ from schemas.targets import our_key
 from schemas.topics import CONTROL
 from tests.integration.halo_writer.bench import Bench, MakeBench
 from tests.support.eventually import eventually
-from tests.unit.halo_writer.build import always, by, changed
+from tests.unit.halo_writer.build import always, by, changed, once
 
 # A client of the packaged tenant, with its main site, a second site and its people.
 BRIGHTWATER, HEAD_OFFICE, CLIFTON, MAYA, LIAM = 12, 22, 23, 33, 34
@@ -151,6 +151,28 @@ async def test_where_halo_demands_a_main_contact_the_client_waits_for_one_and_is
     assert {row["client_id"] for row in bench.rows("Quotation") if row["title"] == "New office"} == {
         made["id"]
     }
+
+
+@pytest.mark.feature("org.create", part="writer")
+async def test_a_new_client_is_a_prospect_and_one_that_halo_has_stays_what_it_is(
+    make_bench: MakeBench,
+) -> None:
+    lookups = [
+        {"lookupid": 11, "id": 91, "name": "Customer Relationship"},
+        {"lookupid": 91, "id": 4, "name": "Prospect"},
+    ]
+    bench = await make_bench(rows={"Lookup": lookups})
+    prospect = once(Named(lookup="customer_relationship", name="prospect", missing="leave"))
+    unknown = once(Named(lookup="customer_relationship", name="Suspect", missing="leave"))
+    new = bench.tool.client(relationship=prospect)
+    known = bench.tool.client("org-2", "Brightwater Dental Group", relationship=prospect)
+    other = bench.tool.client("org-3", "Kent Orchards", relationship=unknown)
+    await bench.settle(new, known, other)
+    assert bench.row("Client", name="Brackenridge Foods")["customer_relationship"] == [{"id": "4"}]
+    assert "customer_relationship" not in bench.row("Client", id=BRIGHTWATER)
+    assert "customer_relationship" not in bench.row("Client", name="Kent Orchards")
+    (notice,) = bench.outcome(other).notices
+    assert notice.code == "customer_relationship.unknown"
 
 
 @pytest.mark.feature("extra.site", part="writer")
