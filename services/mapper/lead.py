@@ -81,6 +81,14 @@ def quote_of_lead(command: UpsertQuote) -> UpsertQuote:
     return replace(made, state_hash=state_hash(made))
 
 
+def quote_of_client(command: UpsertQuote) -> UpsertQuote:
+    """The quote, moved to its client whatever else of it a revision may write: it may have been made without one."""
+    owned = {name: getattr(command, name) for name in _UNDER_A_CLIENT}
+    moved = {name: replace(one, write="always") for name, one in owned.items() if isinstance(one, Field)}
+    made = replace(command, **moved)
+    return replace(made, state_hash=state_hash(made))
+
+
 def _company(head: Parties) -> dict[str, Any]:
     contact = head.contact
     return {

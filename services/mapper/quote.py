@@ -28,6 +28,7 @@ from services.mapper.lead import (
     ensure_lead,
     has_leads,
     opportunity_of_lead,
+    quote_of_client,
     quote_of_lead,
     under_client,
     with_company,
@@ -132,10 +133,12 @@ def commands(
     seq = seq_of(record, basis.rule_sequence)
     quote = _present(state, record, scope)
     prospective = has_leads(scope) and not winning.won
+    if has_leads(scope):
+        quote = quote_of_lead(quote) if prospective else quote_of_client(quote)
     # What was held back until the quote is won comes whole, whatever has won it.
     whole = bool(touched & WHOLE) or rules.quotes.push == "won" or (has_leads(scope) and winning.won)
     made: list[Command] = _surroundings(state, record, scope, prospective) if whole else []
-    made.append(quote_of_lead(quote) if prospective else quote)
+    made.append(quote)
     if whole:
         made += quote_files(record.id, state.head, state.link, scope)
     made += won_steps(record.id, winning, quote, state.link, scope)

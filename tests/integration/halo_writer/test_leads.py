@@ -114,6 +114,17 @@ async def test_a_won_quote_makes_client_site_and_person_and_repoints_what_was_wr
 
 
 @pytest.mark.feature("org.lead.convert", part="writer")
+async def test_a_quote_that_takes_no_revision_is_moved_to_its_client_all_the_same(
+    make_bench: MakeBench,
+) -> None:
+    bench = await make_bench(quotes="{revisions: first_only}", more_rules="clients: {lead_ticket_type: Lead}")
+    await bench.settle(*mapped(bench, first()))
+    await bench.settle(*mapped(bench, first(), won()))
+    client = bench.row("Client", name=COMPANY)
+    assert bench.row("Quotation", title="New office")["client_id"] == client["id"]
+
+
+@pytest.mark.feature("org.lead.convert", part="writer")
 async def test_replays_of_a_won_quote_make_the_client_once(bench: Bench) -> None:
     await bench.settle(*mapped(bench, first()))
     for _ in range(2):

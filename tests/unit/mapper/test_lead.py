@@ -101,6 +101,16 @@ def test_a_won_quote_makes_the_client_and_refers_to_it_whatever_has_won_it(touch
 
 
 @pytest.mark.feature("org.lead.convert", part="mapper")
+def test_a_quote_that_takes_no_revision_is_moved_to_its_client_all_the_same() -> None:
+    once = led(quotes={"revisions": "first_only"})
+    before, after = commands(DRAFT, with_rules=once), commands(DRAFT, WON, with_rules=once)
+    assert only(before, UpsertQuote).client.write == "on_create"
+    won = only(after, UpsertQuote)
+    assert {won.client.write, won.site.write, won.user.write} == {"always"}
+    assert won.title.write == "on_create"
+
+
+@pytest.mark.feature("org.lead.convert", part="mapper")
 def test_a_conversion_wins_the_client_too() -> None:
     sold = (envelope(2, "quote.converted.v1"), QuoteConversion(to="order"))
     assert not only(commands(DRAFT, sold, touched=frozenset({"conversion"})), UpsertClient).adopt_only
