@@ -17,6 +17,7 @@ from cli.saved_catalogue import check_commands
 from cli.tenant_rules import rules_of_file
 from hub.store.records import Record, RecordKey
 from hub.tenants.model import RuleSet
+from schemas.answers import QuestionAnswered
 from schemas.commands import TYPE_OF_KIND, Basis, Command, Field, Named
 from schemas.control import Check
 from schemas.envelope import Fault, kind_of
@@ -118,8 +119,12 @@ def try_events(rules: RuleSet, events: Sequence[Accepted]) -> list[Tried]:
                 f"event {envelope.id} is for tenant {envelope.tenant!r}, the file for {rules.tenant!r}"
             )
         kind = kind_of(envelope.type)
+        data = decode(envelope.type, event.data)
+        if isinstance(data, QuestionAnswered):
+            tried.append(Tried(envelope.id, "is an answer: it counts where the hub has asked"))
+            continue
         entity = (envelope.source, kind, envelope.subject)
-        folded = fold(records.get(entity), envelope, decode(envelope.type, event.data))
+        folded = fold(records.get(entity), envelope, data)
         records[entity] = folded.record
         effective = rules.for_source(envelope.producer)
         topic = TYPES[envelope.type].topic

@@ -12,7 +12,7 @@ import msgspec
 from cli.dead_letters import headers, message_of
 from hub.bus.records import Record
 from schemas.commands import TYPE_OF_KIND, Command
-from schemas.control import DecisionRequested, RedriveRequested, SettingsChanged
+from schemas.control import DecisionAnswered, DecisionRequested, RedriveRequested, SettingsChanged
 from schemas.envelope import Envelope
 from schemas.outcomes import DeadLetter, DuplicateSuspected, Outcome
 from schemas.targets import Kind, TargetState
@@ -267,6 +267,9 @@ class _Teller:
                 return _happening(record, "redrive", envelope, said, {"by": data.by})
             case DecisionRequested() if data.target.key in self._target_keys:
                 return _happening(record, "decision", envelope, data.message, {"choices": data.choices})
+            case DecisionAnswered() if data.target.key in self._target_keys:
+                said = f"{data.question} answered by {data.by}: {data.choice}"
+                return _happening(record, "decision", envelope, said, {"by": data.by})
             case _:
                 return None
 

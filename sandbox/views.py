@@ -57,6 +57,8 @@ HIDDEN_IN_LISTS: Mapping[str, frozenset[str]] = {
     "Quotation": frozenset({"lines", "revenue", "total", "tax_total", "profit", "margin"}),
     "SalesOrder": frozenset({"lines"}),
     "Site": ADDRESSES,
+    "Faults": frozenset({"items_issued"}),
+    "TicketType": frozenset({"fields"}),
 }
 HIDDEN_WITHOUT_DETAILS: Mapping[str, frozenset[str]] = {
     "Quotation": frozenset({"lines"}),

@@ -11,12 +11,14 @@ from schemas.targets import Kind, Target
 T = TypeVar("T")
 
 Write = Literal["always", "on_create", "if_present"]
+Missing = Literal["wait", "leave", "skip", "instead"]
 Lookup = Literal[
     "agent",
     "asset_group",
     "billing_period",
     "currency",
     "custom_field",
+    "customer_relationship",
     "item",
     "item_type",
     "quote_status",
@@ -30,12 +32,19 @@ MatchBy = Literal["halo_id", "our_key", "sku", "email", "name", "parent_main", "
 
 
 class Field(OwnData, Generic[T], frozen=True, kw_only=True):
-    """A value that the rules own. `on_create` is left alone on an existing record; `if_present` skips null."""
+    """A value that the rules own. `on_create` is left alone on an existing record; `if_present` skips null.
+
+    A reference to a record that isn't in Halo is waited for, unless that one was adopted where Halo has it and is not
+    to be made: then `leave` writes the command without it and `skip` writes nothing. `instead` writes the command only
+    where that record is not there.
+    """
 
     value: T
     """What Halo is to hold."""
     write: Write = "always"
     """When it is written."""
+    missing: Missing = "wait"
+    """What becomes of the command while the record that the value refers to isn't in Halo."""
 
 
 class Named(OwnData, frozen=True, kw_only=True):
@@ -145,10 +154,18 @@ class Command(OwnData, frozen=True, kw_only=True):
     """Its place among the target's commands; a higher one is newer."""
     ensure: bool = False
     """Create or adopt the record, and never update it."""
+    adopt_only: bool = False
+    """Adopt the record where Halo has it, and make none."""
     match: tuple[Match, ...] = ()
     """How a record that Halo already has is found, in this order."""
     notices: tuple[Notice, ...] = ()
     """What a person should know."""
+
+    @property
+    def conditional(self) -> bool:
+        """Whether it may end without its record: it takes the place of no command of the target that makes it."""
+        fields = (getattr(self, name) for name in self.state_fields())
+        return self.adopt_only or any(isinstance(one, Field) and one.missing == "skip" for one in fields)
 
     @classmethod
     @functools.cache

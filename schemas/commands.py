@@ -7,7 +7,19 @@ target (`Target`) or a Halo name with the lookup it belongs to (`Named`); only t
 from __future__ import annotations
 
 from schemas.base import HaloId
-from schemas.command_parts import Basis, Command, Field, Linked, Lookup, Match, MatchBy, Named, Notice, Write
+from schemas.command_parts import (
+    Basis,
+    Command,
+    Field,
+    Linked,
+    Lookup,
+    Match,
+    MatchBy,
+    Missing,
+    Named,
+    Notice,
+    Write,
+)
 from schemas.customer_commands import MainContact, SiteAddress, UpsertClient, UpsertSite, UpsertUser
 from schemas.file_commands import AttachFile, FileSource
 from schemas.sales_commands import (
@@ -56,6 +68,7 @@ __all__ = [
     "MainContact",
     "Match",
     "MatchBy",
+    "Missing",
     "Named",
     "Notice",
     "OpportunityLine",

@@ -16,6 +16,7 @@ CatalogueKind = Literal[
     "billing_period",
     "currency",
     "custom_field",
+    "customer_relationship",
     "item_type",
     "quote_status",
     "region",

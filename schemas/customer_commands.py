@@ -46,7 +46,7 @@ class UpsertClient(Command, frozen=True, kw_only=True):
 
     kind = "client"
     groups = {
-        "head": ("name", "phone", "website", "site_name", "site_address", "main_contact"),
+        "head": ("name", "phone", "website", "site_name", "site_address", "main_contact", "relationship"),
         "links": ("links",),
     }
 
@@ -62,6 +62,8 @@ class UpsertClient(Command, frozen=True, kw_only=True):
     """The address of that site."""
     main_contact: Field[MainContact] | UnsetType = UNSET
     """Its first user."""
+    relationship: Field[Named] | UnsetType = UNSET
+    """What a new one is to the tenant, by the name of Halo's customer relationship."""
     links: Field[tuple[Linked, ...]] | UnsetType = UNSET
     """What `fields` of the tenant's file links."""
 

@@ -63,7 +63,8 @@ def command_id(target: Target, seq: tuple[int, ...], state: str, cause: str) -> 
 
 
 def id_of(command: Command) -> str:
-    return command_id(command.target, command.seq, command.state_hash, command.basis.cause)
+    state = f"adopted {command.state_hash}" if command.adopt_only else command.state_hash
+    return command_id(command.target, command.seq, state, command.basis.cause)
 
 
 def outcome_id(command: str, status: str, attempt: int) -> str:

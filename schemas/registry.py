@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from schemas import (
+    answers,
     commands,
     control,
     files,
@@ -46,6 +47,12 @@ def _types() -> tuple[MessageType, ...]:
         ),
         MessageType(
             "product.upserted.v1", products.SourceProduct, topics.PRODUCTS, "A product was made or changed."
+        ),
+        MessageType(
+            "question.answered.v1",
+            answers.QuestionAnswered,
+            topics.QUOTES,
+            "A producer's user answered a question about one of its records.",
         ),
         MessageType("file.added.v1", files.FileAdded, topics.QUOTES, "A file was added to an opportunity."),
         MessageType(

@@ -118,7 +118,20 @@ class UpsertOpportunity(Command, frozen=True, kw_only=True):
 
     kind = "opportunity"
     groups = {
-        "head": ("client", "site", "user", "title", "ticket_type", "team", "agent", "note"),
+        "head": (
+            "client",
+            "site",
+            "user",
+            "title",
+            "ticket_type",
+            "team",
+            "agent",
+            "note",
+            "lead",
+            "company",
+            "contact_name",
+            "contact_email",
+        ),
         "status": ("status",),
         "value": ("value",),
         "lines": ("lines",),
@@ -142,6 +155,14 @@ class UpsertOpportunity(Command, frozen=True, kw_only=True):
     """Who owns it, by name."""
     note: Field[str] | UnsetType = UNSET
     """A longer text."""
+    lead: Field[Target] | UnsetType = UNSET
+    """The lead of its company, while that is no Halo client."""
+    company: Field[Name] | UnsetType = UNSET
+    """The name of a company that may be no Halo client."""
+    contact_name: Field[Name] | UnsetType = UNSET
+    """The person there."""
+    contact_email: Field[Text] | UnsetType = UNSET
+    """That person's email address."""
     status: Field[Named] | UnsetType = UNSET
     """The Halo status, by name."""
     value: Field[Decimal] | UnsetType = UNSET

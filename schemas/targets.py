@@ -27,6 +27,8 @@ KINDS: tuple[Kind, ...] = (
 
 PICKED = "halo:"
 """How the scope of an opportunity begins that Halo had already when a quote named it; its Halo id follows."""
+LEAD = "lead"
+"""The scope of an opportunity that stands for a company which is no Halo client; its id is the company's."""
 OUR_KEY_LENGTH = 32
 OUR_MARK = "hub-"
 """What each of our keys begins with."""

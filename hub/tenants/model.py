@@ -120,6 +120,16 @@ class Clients(Section):
 
     match: tuple[Literal["halo_id", "external_id", "name"], ...] = ("halo_id", "external_id", "name")
     """How a client that Halo already has is found, in this order."""
+    prospect_type: HaloName | None = None
+    """Halo customer relationship of companies that are first met on a quote; given when they are made, never later.
+
+    With `lead_ticket_type` it has no effect: a client is made there when it has bought.
+    """
+    lead_ticket_type: HaloName | None = None
+    """Ticket type of leads. With it a company that Halo doesn't have becomes a lead, and a client when a quote is won.
+
+    Without it the client is made with the first quote.
+    """
     on_rejected_predecessor: OnRejected = "supersede"
 
 

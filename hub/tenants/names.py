@@ -12,7 +12,7 @@ from hub.tenants.halo_fields import WRITABLE
 from schemas.commands import Lookup
 
 if TYPE_CHECKING:
-    from hub.tenants.model import RuleSet
+    from hub.tenants.model import Clients, RuleSet
     from hub.tenants.opportunities import Opportunities
 
 T = TypeVar("T")
@@ -56,6 +56,7 @@ def _of_one(rules: RuleSet, prefix: str) -> Iterator[HaloName]:
     if rules.agents.default is not None:
         yield HaloName("agent", rules.agents.default, f"{prefix}agents.default")
     yield from _of_table("agent", rules.agents.map, f"{prefix}agents.map")
+    yield from _of_clients(rules.clients, f"{prefix}clients")
     if rules.items.asset_group is not None:
         yield HaloName("asset_group", rules.items.asset_group, f"{prefix}items.asset_group")
     yield from _of_table("asset_group", rules.items.asset_groups, f"{prefix}items.asset_groups")
@@ -78,6 +79,13 @@ def _of_one(rules: RuleSet, prefix: str) -> Iterator[HaloName]:
                 yield HaloName("custom_field", link.custom_field, f"{prefix}fields.{kind}.{source}")
     if rules.quotes is not None:
         yield from _of_table("quote_status", rules.quotes.statuses, f"{prefix}quotes.statuses")
+
+
+def _of_clients(rules: Clients, at: str) -> Iterator[HaloName]:
+    if rules.prospect_type is not None:
+        yield HaloName("customer_relationship", rules.prospect_type, f"{at}.prospect_type")
+    if rules.lead_ticket_type is not None:
+        yield HaloName("ticket_type", rules.lead_ticket_type, f"{at}.lead_ticket_type")
 
 
 def _of_opportunities(rules: Opportunities, at: str) -> Iterator[HaloName]:

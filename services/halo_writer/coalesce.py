@@ -42,7 +42,8 @@ def coalesce(arrived: Iterable[Work], parked: Container[str]) -> tuple[list[Work
 def newest(before: Work, after: Work) -> Work:
     """The one of two commands for one target that is to run, having taken over what the other must be told.
 
-    Of equals the later wins. While a target waits, a full command also replaces an ensure: it creates as well.
+    Of equals the later wins. While a target waits, a full command also replaces an ensure: it creates as well. An
+    ensure that may end without its record replaces none that makes it.
     """
     if _rank(before) > _rank(after):
         before.replaces(after)
@@ -56,5 +57,6 @@ def in_order(works: Iterable[Work]) -> list[Work]:
     return sorted(works, key=lambda work: (work.phase, not work.command.ensure, work.command.seq))
 
 
-def _rank(work: Work) -> tuple[bool, tuple[int, ...]]:
-    return not work.command.ensure, work.command.seq
+def _rank(work: Work) -> tuple[bool, bool, tuple[int, ...]]:
+    command = work.command
+    return not command.ensure, not (command.ensure and command.conditional), command.seq

@@ -278,6 +278,13 @@ def rejected_before(row: TargetState) -> bool:
     return outcome.status == "rejected" and outcome.seq != ()
 
 
+def is_absent(row: TargetState | None) -> bool:
+    """Whether Halo was seen to lack a record that is not to be made."""
+    if row is None or row.halo_id is not None or row.intent is not None or row.last_outcome is None:
+        return False
+    return from_row(row.last_outcome).envelope.type == "command.skipped.v1"
+
+
 def halo_id_of(stored: Stored) -> int | None:
     """The Halo id that a stored outcome names."""
     outcome: Outcome = decode(stored.envelope.type, stored.value)

@@ -35,7 +35,7 @@ from services.halo_writer.kinds.base import (
     with_others,
 )
 from services.halo_writer.names import Unknown
-from services.halo_writer.resolve import NeedsCatalogue, NeedsTarget, Ready, resolve_references
+from services.halo_writer.resolve import NotWanted, Ready, resolve_references, waits_for
 from services.halo_writer.restored import generation_of, unseen_since
 from services.halo_writer.settle import Overtaken, alarm, save_row, settle, tell_again
 from services.halo_writer.together import Poster, Single
@@ -109,6 +109,9 @@ class Execution:
                 self._row = tell.forgotten(self._row)
                 self._known = planned.Known(gone=self._known.gone)
                 return None
+            case planned.Create() if self._command.adopt_only and self._row.intent is None:
+                said = "Halo has none, and none is to be made yet"
+                return await self._end(Ending(status="skipped", code="record.absent", message=said))
             case planned.Create():
                 return await self._create()
             case planned.Update(halo_id, groups, duplicates):
@@ -199,15 +202,12 @@ class Execution:
                 self._resolved = resolved
                 self._notices += [notice for notice in notices if notice not in self._notices]
                 return None
-            case NeedsTarget(target_key):
-                return Parked("dependency", self._now() + self._t.timing.dependency_s, target_key)
-            case NeedsCatalogue(kind):
-                again = self._now() + self._t.timing.catalogue_s
-                return Parked("catalogue", again, note=f"Halo's list of {kind} is not read yet")
+            case NotWanted(code, message):
+                return await self._end(Ending(status="skipped", code=code, message=message))
             case Unknown(message, fix):
                 return await self._reject("name.unknown", message, fix)
             case _:
-                assert_never(resolution)
+                return waits_for(resolution, self._now(), self._t.timing)
 
     async def _answered_by_a_person(self, asked: planned.Decide) -> Parked | None:
         """Go on by the answer, or wait for it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 import msgspec
@@ -10,12 +10,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from halo.wire import as_id
 from hub.store import catalogue, targets
-from schemas.commands import Command, CreateSalesOrder, Named, Notice, QuoteLine, UpsertQuote
+from schemas.commands import Command, CreateSalesOrder, Field, Missing, Named, Notice, QuoteLine, UpsertQuote
 from schemas.targets import Target
+from services.halo_writer.ending import is_absent
 from services.halo_writer.kinds.base import Resolved, SoldItem, references, value_of
 from services.halo_writer.names import Found, Unknown, resolve
+from services.halo_writer.tools import Parked, Timing
 
-_BUILT_IN: frozenset[str] = frozenset({"region", "item_type"})
+_BUILT_IN: frozenset[str] = frozenset({"region", "item_type", "customer_relationship"})
 """Lookups that a tenant's Halo may not have at all: an unread one is empty, not unknown."""
 
 
@@ -38,20 +40,49 @@ class NeedsCatalogue(msgspec.Struct, frozen=True):
     kind: str
 
 
-Resolution = Ready | NeedsTarget | NeedsCatalogue | Unknown
+class NotWanted(msgspec.Struct, frozen=True):
+    """What the command refers to is not there and not to be made, or is there and makes the command needless."""
+
+    code: str
+    message: str
 
 
-async def resolve_references(conn: AsyncConnection, command: Command, fields: Iterable[str]) -> Resolution:
+Resolution = Ready | NeedsTarget | NeedsCatalogue | Unknown | NotWanted
+
+
+def waits_for(needed: NeedsTarget | NeedsCatalogue, now: float, timing: Timing) -> Parked:
+    """How a command waits for what it refers to."""
+    match needed:
+        case NeedsTarget(target_key):
+            return Parked("dependency", now + timing.dependency_s, target_key)
+        case NeedsCatalogue(kind):
+            return Parked(
+                "catalogue", now + timing.catalogue_s, note=f"Halo's list of {kind} is not read yet"
+            )
+
+
+async def resolve_references(conn: AsyncConnection, command: Command, fields: Sequence[str]) -> Resolution:
     """The ids of all that `fields` of the command refer to. Reads the store only."""
     refs = [ref for name in fields for ref in references(getattr(command, name))]
     wanted = list(dict.fromkeys(ref for ref in refs if isinstance(ref, Target)))
     rows = await targets.load(conn, wanted)
+    missing = _missing(command, fields)
     ids: dict[Target, int] = {}
+    absent: set[Target] = set()
     for target in wanted:
-        row = rows.get(target)
-        if row is None or row.halo_id is None:
+        row, how = rows.get(target), missing.get(target, "wait")
+        if row is not None and row.halo_id is not None:
+            if how == "instead":
+                return NotWanted(
+                    "reference.there", f"Halo has the {target.kind} in whose place this would stand"
+                )
+            ids[target] = row.halo_id
+        elif how == "wait" or not is_absent(row):
             return NeedsTarget(target.key)
-        ids[target] = row.halo_id
+        elif how == "skip":
+            return NotWanted("reference.absent", f"Halo has no such {target.kind}, and none is made yet")
+        else:
+            absent.add(target)
     names: dict[Named, int | None] = {}
     spellings: dict[Named, str] = {}
     fell_back: set[Named] = set()
@@ -69,9 +100,24 @@ async def resolve_references(conn: AsyncConnection, command: Command, fields: It
             notices.append(found.notice)
     sold = await _sold(conn, command, ids, names)
     resolved = Resolved(
-        targets=ids, names=names, spellings=spellings, sold=sold, fell_back=frozenset(fell_back)
+        targets=ids,
+        names=names,
+        spellings=spellings,
+        sold=sold,
+        fell_back=frozenset(fell_back),
+        absent=frozenset(absent),
     )
     return Ready(resolved, tuple(notices))
+
+
+def _missing(command: Command, fields: Sequence[str]) -> dict[Target, Missing]:
+    """What becomes of the command without a target, by the fields that refer to one and don't simply wait."""
+    owned = (getattr(command, name) for name in fields)
+    return {
+        field.value: field.missing
+        for field in owned
+        if isinstance(field, Field) and field.missing != "wait" and isinstance(field.value, Target)
+    }
 
 
 async def _name(conn: AsyncConnection, target: Target, named: Named) -> Found | NeedsCatalogue | Unknown:

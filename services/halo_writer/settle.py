@@ -104,9 +104,9 @@ async def _save(conn: AsyncConnection, held: Held, before: TargetState, after: T
 async def _remember(
     conn: AsyncConnection, command: Command, ending: Ending, state: TargetState, record: Mapping[str, Any]
 ) -> None:
-    """What settled is in the catalogue at once; what was refused gives its natural keys back."""
+    """What settled is in the catalogue at once; what was not made gives its natural keys back."""
     target = command.target
-    if ending.status == "rejected" and state.halo_id is None:
+    if ending.status in ("rejected", "skipped") and state.halo_id is None:
         await targets.release_reservations(conn, target)
     elif ending.result == "created" and ending.halo_id is not None:
         await targets.claim(conn, target, ending.halo_id)

@@ -79,6 +79,7 @@ KINDS: Mapping[CatalogueKind, Records | Reference | CodeList] = {
     "billing_period": CodeList("Billing period"),
     "region": CodeList("Region", optional=True),
     "item_type": CodeList("Item type", optional=True),
+    "customer_relationship": CodeList("Customer relationship", optional=True),
     "status": Reference(STATUS),
     "team": Reference(TEAM),
     "ticket_type": Reference(TICKET_TYPE, filters=(("showall", "true"),)),

@@ -16,9 +16,10 @@ from hub.bus.records import Outgoing
 from hub.store.records import Record, RecordKey
 from hub.tenants.follower import Rules
 from hub.tenants.model import RuleSet
+from schemas.answers import QuestionAnswered
 from schemas.commands import TYPE_OF_KIND, Basis, Command
 from schemas.envelope import Fault
-from services.mapper.emit import basis_of, command_message, question_message
+from services.mapper.emit import answer_message, basis_of, command_message, question_message
 from services.mapper.entities import ENTITIES
 from services.mapper.files import Orphan, map_file
 from services.mapper.intake import Event, Refused, refused
@@ -115,6 +116,10 @@ class Batch:
         if rules is None:
             self.parked.append(event)
             return "parked"
+        if isinstance(event.data, QuestionAnswered):
+            # It comes back on the control topic, where every answer is taken up.
+            self.outgoing.append(answer_message(event.data, event.envelope, rules.rules.instance))
+            return "mapped"
         before = self._records.get(event.key)
         folded = fold(before, event.envelope, event.data)
         if folded.status == "conflict":

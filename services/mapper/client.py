@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from schemas.commands import Field, MainContact, Match, UpsertClient
+from schemas.commands import Field, MainContact, Match, Named, UpsertClient
 from schemas.quotes import Contact, Customer
 from schemas.targets import Target
 from services.mapper.addresses import site_address
@@ -32,8 +32,23 @@ def ensure_client(head: Parties, scope: Scope) -> UpsertClient:
             site_name=given(customer.site),
             site_address=given(site_address(customer.address, scope.rules.addresses)),
             main_contact=given(_main_contact(head.contact)),
+            relationship=given(_relationship(scope)),
             links=field_of(links),
         )
+    )
+
+
+def _relationship(scope: Scope) -> Named | None:
+    """A company that is first met on a quote is a prospect; where there are leads, a client is who has bought."""
+    rules = scope.rules.clients
+    if rules.prospect_type is None or rules.lead_ticket_type is not None:
+        return None
+    return Named(
+        lookup="customer_relationship",
+        name=rules.prospect_type,
+        missing="leave",
+        setting="clients.prospect_type",
+        chosen=True,
     )
 
 

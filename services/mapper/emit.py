@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from hub.bus.records import Outgoing
+from schemas.answers import QuestionAnswered
 from schemas.commands import TYPE_OF_KIND, Basis, Command
-from schemas.control import DecisionRequested
+from schemas.control import DecisionAnswered, DecisionRequested
 from schemas.envelope import Envelope, headers_of
 from schemas.identity import derived_id, id_of
 from schemas.registry import encode
+from schemas.targets import Target
 from schemas.topics import COMMANDS, CONTROL
 from services.mapper.questions import Question
 
@@ -47,6 +49,31 @@ def question_message(question: Question, event: Envelope) -> Outgoing:
         target=question.target, question=question.id, message=question.message, choices=question.choices
     )
     return Outgoing(CONTROL, event.tenant.encode(), encode(asked), headers_of(envelope))
+
+
+def answer_message(said: QuestionAnswered, event: Envelope, instance: str) -> Outgoing:
+    """A producer's answer about a record of its own, as the hub takes answers; the same however often it comes."""
+    target = Target(
+        tenant=event.tenant,
+        instance=instance,
+        source=event.producer,
+        kind=said.kind,
+        id=event.subject,
+        scope=said.scope,
+    )
+    envelope = Envelope(
+        id=derived_id("answer", event.source, event.id),
+        source=SOURCE,
+        type="decision.answered.v1",
+        subject=event.subject,
+        time=event.time,
+        tenant=event.tenant,
+        correlationid=event.correlationid or event.id,
+        traceparent=event.traceparent,
+    )
+    by = f"{said.by} ({event.producer})" if said.by else event.producer
+    answered = DecisionAnswered(target=target, question=said.question, choice=said.choice, by=by)
+    return Outgoing(CONTROL, event.tenant.encode(), encode(answered), headers_of(envelope))
 
 
 def command_message(command: Command, event: Envelope) -> Outgoing:

@@ -9,6 +9,7 @@ import msgspec
 from hub.bus.records import Outgoing, Record
 from hub.dead_letters import of_record
 from hub.store.records import RecordKey
+from schemas.answers import QuestionAnswered
 from schemas.control import DecisionAnswered
 from schemas.envelope import Envelope, EnvelopeInvalid, Fault, ahead_of, from_headers, kind_of
 from schemas.faults import MAX_DEPTH, DataInvalid, decode_source, depth, too_deep
@@ -33,7 +34,7 @@ class Event(msgspec.Struct, frozen=True):
 
     record: Record
     envelope: Envelope
-    data: SourceDocument | DecisionAnswered
+    data: SourceDocument | DecisionAnswered | QuestionAnswered
     key: RecordKey
 
 
@@ -129,9 +130,9 @@ def _misplaced(record: Record, envelope: Envelope) -> Fault | None:
     return Fault("key", f"must be {envelope.key.decode()!r} (tenant/kind/subject); it is {found}")
 
 
-def _data(envelope: Envelope, value: bytes) -> SourceDocument:
+def _data(envelope: Envelope, value: bytes) -> SourceDocument | QuestionAnswered:
     # Only what has that many brackets can be that deep; counting them is far cheaper than pairing them.
     if value.count(b"{") + value.count(b"[") > MAX_DEPTH and depth(value) > MAX_DEPTH:
         raise too_deep()
-    data: SourceDocument = decode_source(envelope.type, value)
+    data: SourceDocument | QuestionAnswered = decode_source(envelope.type, value)
     return data

@@ -6,6 +6,7 @@ adds the status, what winning brings, the order and the basis. Nothing here know
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 
 import msgspec
@@ -22,6 +23,16 @@ from services.mapper.agents import owner_of
 from services.mapper.client import client_target, ensure_client
 from services.mapper.files import quote_files
 from services.mapper.item import ensure_items
+from services.mapper.lead import (
+    adopted,
+    ensure_lead,
+    has_leads,
+    opportunity_of_lead,
+    quote_of_client,
+    quote_of_lead,
+    under_client,
+    with_company,
+)
 from services.mapper.lines import map_lines
 from services.mapper.links import field_of, linked
 from services.mapper.opportunity import link_of, opportunity_of, opportunity_target
@@ -121,9 +132,12 @@ def commands(
         return NothingToWrite(winning.not_written, winning.questions)
     seq = seq_of(record, basis.rule_sequence)
     quote = _present(state, record, scope)
+    prospective = has_leads(scope) and not winning.won
+    if has_leads(scope):
+        quote = quote_of_lead(quote) if prospective else quote_of_client(quote)
     # What was held back until the quote is won comes whole, whatever has won it.
-    whole = bool(touched & WHOLE) or rules.quotes.push == "won"
-    made: list[Command] = _surroundings(state, record, scope) if whole else []
+    whole = bool(touched & WHOLE) or rules.quotes.push == "won" or (has_leads(scope) and winning.won)
+    made: list[Command] = _surroundings(state, record, scope, prospective) if whole else []
     made.append(quote)
     if whole:
         made += quote_files(record.id, state.head, state.link, scope)
@@ -158,20 +172,36 @@ def _raise_faults(scope: Scope) -> None:
         raise MappingRejected(tuple(sorted(set(scope.faults))))
 
 
-def _surroundings(state: Desired, record: Record, scope: Scope) -> list[Command]:
+def _surroundings(state: Desired, record: Record, scope: Scope, prospective: bool) -> list[Command]:
     """What the quote refers to, in the order in which Halo needs it; its opportunity last."""
     head, lines = state.head, state.lines
-    made: list[Command] = [ensure_client(head, scope), ensure_site(head.customer, scope)]
-    if head.contact is not None:
-        made.append(ensure_user(head.contact, head.customer, scope))
     products = products_of(lines, state.quote, scope)
     opportunity = opportunity_of(record.id, head, state.link, products, scope)
-    return [
-        *made,
-        *ensure_items(lines.lines, scope),
-        *products.items,
-        with_po_number(opportunity, state.quote, state.link),
-    ]
+    opportunity = with_po_number(opportunity, state.quote, state.link)
+    items = (*ensure_items(lines.lines, scope), *products.items)
+    if has_leads(scope) and not opportunity.ensure:
+        led = (
+            opportunity_of_lead(opportunity, head, scope) if prospective else with_company(opportunity, head)
+        )
+        opportunity = led
+    if prospective:
+        return [*_prospect(head, scope), *items, ensure_lead(head, scope), opportunity]
+    return [*_customer(head, scope), *items, opportunity]
+
+
+def _customer(head: QuoteHead, scope: Scope) -> Iterator[Command]:
+    yield ensure_client(head, scope)
+    yield ensure_site(head.customer, scope)
+    if head.contact is not None:
+        yield ensure_user(head.contact, head.customer, scope)
+
+
+def _prospect(head: QuoteHead, scope: Scope) -> Iterator[Command]:
+    """A company that is made a client only when its quote is won."""
+    yield adopted(ensure_client(head, scope))
+    yield under_client(ensure_site(head.customer, scope))
+    if head.contact is not None:
+        yield under_client(ensure_user(head.contact, head.customer, scope))
 
 
 def _quote(quote_id: str, head: QuoteHead, lines: QuoteLines, link: QuoteLink, scope: Scope) -> UpsertQuote:

@@ -84,6 +84,7 @@ RESOURCES: Mapping[str, Fields] = {
     "Client": {
         "id": "int",
         "name": "str",
+        "customer_relationship": "pairs",
         "website": "str",
         "newclient_sitename": "str",
         "newclient_phonenumber": "str",
@@ -169,6 +170,7 @@ RESOURCES: Mapping[str, Fields] = {
         "team": "str",
         "details": "str",
         "oppvalue": "num",
+        "parent_id": "int",
         "items_issued": "products",
         "purchaseordernumber": "str",
         "third_party_id_string": "str",
@@ -241,6 +243,7 @@ RESOURCES: Mapping[str, Fields] = {
 ARRAYS: Mapping[str, Fields] = {
     "custom": CUSTOM_FIELD,
     "lines": QUOTATION_LINE,
+    "pairs": {"id": "str"},
     "products": OPPORTUNITY_PRODUCT,
     "order_lines": ORDER_LINE,
 }

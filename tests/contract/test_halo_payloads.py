@@ -28,7 +28,7 @@ from schemas.commands import (
     SiteAddress,
 )
 from schemas.identity import group_hashes
-from schemas.targets import KINDS, Kind, TargetState
+from schemas.targets import KINDS, LEAD, Kind, TargetState
 from services.halo_writer.kinds import SPECS
 from services.halo_writer.kinds.base import (
     Resolved,
@@ -90,6 +90,7 @@ def everything() -> dict[Kind, Command]:
             site_name="Dock",
             address=SPELLED_OUT,
             contact=CONTACT,
+            relationship=once(Named(lookup="customer_relationship", name="Prospect", missing="leave")),
             phone=always("1"),
             website=always("w"),
             links=always(links("clients")),
@@ -122,6 +123,10 @@ def everything() -> dict[Kind, Command]:
             note=always("N"),
             lines=always((TOOL.product(cost=Decimal("1.10"), tax=Decimal("0.20")),)),
             po_number=always("PO-1"),
+            lead=always(msgspec.structs.replace(TOOL.target("opportunity", "org-1"), scope=LEAD)),
+            company=always("Brackenridge Foods"),
+            contact_name=always("Nina Park"),
+            contact_email=always("n@x.example"),
         ),
         "quote": TOOL.quote(
             links=always(links("quotes")),

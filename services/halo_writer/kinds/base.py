@@ -59,7 +59,7 @@ class Resolved(msgspec.Struct, frozen=True):
     """What a command's references came to: targets and names to Halo ids, and what is known of the items sold.
 
     A name that Halo lacks and that may be left out is present with None; `fell_back` are those whose fallback was
-    taken, `spellings` the names as Halo writes them.
+    taken, `spellings` the names as Halo writes them, `absent` the targets that Halo lacks and that may be left out.
     """
 
     targets: Mapping[Target, int] = {}
@@ -67,6 +67,7 @@ class Resolved(msgspec.Struct, frozen=True):
     spellings: Mapping[Named, str] = {}
     sold: Mapping[int, SoldItem] = {}
     fell_back: frozenset[Named] = frozenset()
+    absent: frozenset[Target] = frozenset()
 
     def target(self, target: Target) -> int:
         return self.targets[target]
@@ -246,7 +247,7 @@ def _fill(
     element: Row = {}
     for name in names:
         field = getattr(command, name)
-        if not written(field, creating=creating):
+        if not written(field, creating=creating) or _is_absent(field.value, resolved):
             continue
         fill = spec.fills.get(name)
         if callable(fill):
@@ -256,6 +257,10 @@ def _fill(
             if plain is not None:
                 element[fill] = plain
     return element
+
+
+def _is_absent(value: Any, resolved: Resolved) -> bool:
+    return isinstance(value, Target) and value in resolved.absent
 
 
 def written(field: Any, *, creating: bool) -> TypeGuard[Field[Any]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from halo.resources import CLIENT
 from halo.wire import as_id
-from schemas.commands import Command, MainContact
+from schemas.commands import Command, MainContact, Named
 from schemas.targets import TargetState
 from services.halo_writer.kinds import site
 from services.halo_writer.kinds.base import KindSpec, Resolved, Row, repeatable
@@ -35,6 +35,12 @@ def _main_contact(value: MainContact, resolved: Resolved) -> Row:
     return {name: text for name, text in fields.items() if text}
 
 
+def _relationship(value: Named, resolved: Resolved) -> Row:
+    """A list of pairs in Halo, whose ids are texts."""
+    relationship = resolved.name(value)
+    return {} if relationship is None else {"customer_relationship": [{"id": str(relationship)}]}
+
+
 def _children(command: Command, record: Mapping[str, Any], row: TargetState) -> dict[str, int]:
     found = {"site": as_id(record.get("main_site_id")), "user": as_id(record.get("main_contact_id"))}
     return {name: halo_id for name, halo_id in found.items() if halo_id is not None}
@@ -55,9 +61,10 @@ SPEC = KindSpec(
         "site_name": "newclient_sitename",
         "site_address": _site_address,
         "main_contact": _main_contact,
+        "relationship": _relationship,
         "links": linked_fields,
     },
-    on_create=frozenset({"phone", "site_name", "site_address", "main_contact"}),
+    on_create=frozenset({"phone", "site_name", "site_address", "main_contact", "relationship"}),
     natural_keys=_natural_keys,
     children=_children,
     parts=lambda command: frozenset({"main_site_id"}),

@@ -10,19 +10,30 @@ from typing import Any
 
 from halo.resources import OPPORTUNITIES
 from schemas.commands import Command, Named, OpportunityLine, UpsertOpportunity
-from schemas.targets import OUR_MARK
+from schemas.targets import LEAD, OUR_MARK
 from services.halo_writer.kinds.base import KindSpec, Resolved, Row, value_of
 from services.halo_writer.kinds.line_array import LineArray
 from services.halo_writer.kinds.links import linked_fields
+from services.halo_writer.names import folded
 
 _PRODUCTS = "items_issued"
 _KEY_FIELD = "note2"
 
 
 def _key_scope(command: Command, resolved: Resolved) -> Row | None:
+    """By the name of its company, where that may have been no client when it was made; else within its client."""
     assert isinstance(command, UpsertOpportunity)
-    client = value_of(command.client)
+    client, company = value_of(command.client), value_of(command.company)
+    if company is not None:
+        return {"search": company}
     return None if client is None else {"client_id": resolved.target(client)}
+
+
+def _natural_keys(command: Command) -> tuple[str, ...]:
+    """Of one company there is one lead, whoever quotes it; opportunities may be as many as there are quotes."""
+    assert isinstance(command, UpsertOpportunity)
+    company = value_of(command.company)
+    return (f"name:{folded(company)}",) if company and command.target.scope == LEAD else ()
 
 
 def _team(value: Named, resolved: Resolved) -> Row:
@@ -103,6 +114,10 @@ SPEC = KindSpec(
         "team": _team,
         "agent": "agent_id",
         "note": "details",
+        "lead": "parent_id",
+        "company": "oppcompanyname",
+        "contact_name": "oppcontactname",
+        "contact_email": "oppemailaddress",
         "status": "status_id",
         "value": "oppvalue",
         "lines": _products,
@@ -111,6 +126,7 @@ SPEC = KindSpec(
     },
     key_field="third_party_id_string",
     key_scope=_key_scope,
+    natural_keys=_natural_keys,
     children=LINES.children,
     finish=LINES.finish,
     parts=_parts,

@@ -6,6 +6,7 @@ import datetime as dt
 import itertools
 
 import pytest
+from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from hub.bus.delivery import Delivery, Intake
@@ -178,6 +179,18 @@ async def test_an_id_that_halo_does_not_have_is_no_proof_of_absence(bench: Bench
     (waiting,) = await bench.pending()
     assert waiting.reason == "decision"
     assert len(bench.posts("Client")) == 1
+
+
+async def test_a_picked_opportunity_that_is_gone_is_rejected_and_asked_about(bench: Bench) -> None:
+    client, site = bench.tool.client(name="Brightwater Dental Group"), bench.tool.site()
+    gone = bench.tool.opportunity(match=by(halo_id=999_999))
+    picked = changed(gone, target=replace(gone.target, scope="halo:999999"))
+    published = changed(gone, target=replace(gone.target, scope="published"))
+    await bench.settle(client, site, picked, published)
+    assert {bench.outcome(one).code for one in (picked, published)} == {"opportunity.gone"}
+    (question,) = asked(bench)
+    assert (question.target, question.question) == (picked.target, "opportunity.gone")
+    assert question.choices == ("new",)
 
 
 async def test_fresh_names_are_not_needed_for_an_answer(make_bench: MakeBench) -> None:

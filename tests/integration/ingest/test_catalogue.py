@@ -41,6 +41,7 @@ CODE_LISTS = {
     "billing_period",
     "currency",
     "custom_field",
+    "customer_relationship",
     "item_type",
     "quote_status",
     "region",

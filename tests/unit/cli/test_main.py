@@ -87,6 +87,7 @@ def test_json_is_one_document_and_nothing_else(capsys: pytest.CaptureFixture[str
         "quote.updated.v1",
         "quote.status_changed.v1",
         "quote.converted.v1",
+        "question.answered.v1",
     } <= types
     assert run(["catalog", "schema", "quote.published.v1"]) == 0
     assert json.loads(capsys.readouterr().out)["title"] == "quote.published.v1"

@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from cli.story import Happening, Question, tell
-from tests.unit.cli.topics import a_whole_story, event
+from tests.unit.cli.test_decisions import answered
+from tests.unit.cli.topics import a_whole_story, event, question, target
 
 
 def told(happenings: list[Happening]) -> list[str]:
@@ -82,3 +83,13 @@ async def test_what_messages_say_of_people_is_not_told() -> None:
     text = msgspec.json.encode(story).decode()
     assert "Bright Dental" not in text
     assert "Secret project" not in text
+
+
+async def test_a_question_and_its_answer_are_a_part_of_the_story() -> None:
+    log = a_whole_story()
+    log.add(question("q-1"))
+    log.add(answered("a-1", {"target": target("quote", "Q-1"), "question": "won.opp.exists"}, "convert"))
+    log.add(answered("a-2", {"target": target("quote", "Q-9"), "question": "won.opp.exists"}, "leave"))
+    story = await tell(Question(id="Q-1"), log.read)
+    said = [one.said for one in story if one.what == "decision"]
+    assert said == ["shall it be completed?", "won.opp.exists answered by ada: convert"]

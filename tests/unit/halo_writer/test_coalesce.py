@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from functools import partial
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -98,6 +99,22 @@ def test_a_newer_command_takes_the_row_of_the_one_that_waits_and_what_it_cost() 
     assert work is new
     assert work.row is old.row
     assert [older.command_id for older in work.superseded] == [old.command_id]
+
+
+def test_an_ensure_that_may_end_without_its_record_replaces_none_that_makes_it() -> None:
+    """Else a quote that isn't won would take the place of the client that a won one waits for."""
+    client, site = TOOL.client(), TOOL.site()
+    in_place = msgspec.structs.replace(site.client, missing="skip")  # type: ignore[type-var]
+    for making, conditional in (
+        (client, changed(client, adopt_only=True)),
+        (site, changed(site, client=in_place)),
+    ):
+        assert conditional.conditional
+        assert not making.conditional
+        for first, second in ((making, conditional), (conditional, making)):
+            assert newest(work_of(first), work_of(second)).command == making
+            (ready,), _ = coalesce([work_of(first), work_of(second)], {})
+            assert ready.command == making
 
 
 def test_a_row_brings_back_the_command_with_all_that_it_replaced() -> None:

@@ -10,12 +10,13 @@ import pytest
 from msgspec.structs import replace
 
 from hub.bus.records import Record as LogRecord
+from schemas.answers import QuestionAnswered
 from schemas.control import DecisionAnswered, DecisionRequested, SyncRequested
 from schemas.envelope import Envelope, from_headers, headers_of
 from schemas.quotes import Answers, QuoteConversion
 from schemas.registry import decode, encode
 from schemas.targets import Kind, Target
-from schemas.topics import COMMANDS, CONTROL
+from schemas.topics import COMMANDS, CONTROL, QUOTES
 from services.mapper.intake import Event, NotOurs, read
 from services.mapper.quote import Mapped, NothingToWrite, map_quote
 from services.mapper.record import fold, seq_of
@@ -180,3 +181,23 @@ def test_an_answer_of_another_tenant_is_not_taken() -> None:
     misplaced = read(on_log(*answered(1, "won.opp.exists", "convert"), key=b"tailspin"), START)
     assert isinstance(misplaced, NotOurs)
     assert misplaced.problem is not None
+
+
+@pytest.mark.parametrize(("by", "told"), [(None, "quoter"), ("Jane", "Jane (quoter)")])
+def test_a_producers_answer_goes_on_the_control_topic_about_a_record_of_its_own(
+    by: str | None, told: str
+) -> None:
+    about = envelope(5, "question.answered.v1", revision=None)
+    said = QuestionAnswered(kind="client", question="match.several", choice="12", by=by)
+    came = read(LogRecord(QUOTES, 0, 0, 0, about.key, encode(said), headers_of(about)), START)
+    assert isinstance(came, Event)
+    made, again = run(came), run(came)
+    assert results(made) == ["mapped"]
+    assert made.changed() == []
+    (message,) = made.outgoing
+    assert again.outgoing == made.outgoing
+    relayed = from_headers(message.headers)
+    given: DecisionAnswered = decode(relayed.type, message.value or b"")
+    assert (message.topic, message.key, relayed.causationid) == (CONTROL, b"acme", None)
+    assert (given.question, given.choice, given.by) == ("match.several", "12", told)
+    assert given.target == mapped(quote(customer={"id": "Q-1", "name": "X"})).client.target

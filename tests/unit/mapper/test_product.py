@@ -12,7 +12,7 @@ from schemas.commands import Field, Named, UpsertItem
 from schemas.envelope import Envelope, headers_of
 from schemas.products import SourceProduct
 from schemas.registry import SOURCE_TYPES, TYPES, encode
-from schemas.topics import PRODUCTS
+from schemas.topics import CONTROL, PRODUCTS
 from services.mapper.app import SOURCES
 from services.mapper.intake import Event, read
 from tests.unit.halo_writer.build import by
@@ -95,8 +95,8 @@ def test_one_producers_products_may_be_pushed_and_anothers_not() -> None:
 
 
 @pytest.mark.feature("item.push", part="mapper")
-def test_the_mapper_reads_every_topic_that_source_events_are_published_on() -> None:
-    assert set(SOURCES) == {TYPES[name].topic for name in SOURCE_TYPES}
+def test_the_mapper_reads_every_topic_that_source_events_are_published_on_and_that_of_answers() -> None:
+    assert set(SOURCES) == {TYPES[name].topic for name in SOURCE_TYPES} | {CONTROL}
 
 
 def test_a_product_without_a_name_is_refused_with_its_fault() -> None:

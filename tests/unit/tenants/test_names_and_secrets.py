@@ -43,6 +43,14 @@ def test_every_halo_name_of_a_file_is_listed_with_its_key() -> None:
     assert not any(name.name is None for name in found)
 
 
+@pytest.mark.feature("org.lead", part="mapper")
+def test_what_new_companies_become_is_checked_as_the_other_names_are() -> None:
+    text = FULL + "\nclients: {lead_ticket_type: Prospect, prospect_type: Prospects}"
+    found = halo_names(from_text(accept(text.encode()).text))
+    assert HaloName("ticket_type", "Prospect", "clients.lead_ticket_type") in found
+    assert HaloName("customer_relationship", "Prospects", "clients.prospect_type") in found
+
+
 def test_an_override_lists_only_names_of_its_own() -> None:
     text = FULL + "\nsources: {quoter: {quotes: {statuses: {draft: Entwurf}}}}"
     own = [
