@@ -279,6 +279,7 @@ def writer_on(here: Here, store: Store, topic: Topic) -> Writer:
         store=store,
         publisher=publisher,
         keeper=LeaseKeeper(store, owner="here", ttl_s=30.0),
+        files=nothing,
         steps=Steps({}),
         settings=LaneSettings(timing=Timing()),
         told=Teller(here.metrics),
