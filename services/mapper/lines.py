@@ -115,18 +115,27 @@ def _taxes(
         return none, ()
     skipped = [tax for tax in source.taxes if tax.calculator and folded(tax.calculator) in rules.skipped]
     kept = [tax for tax in source.taxes if tax not in skipped]
-    told = tuple(_skipped(tax) for tax in skipped)
-    on_lines = any(line.tax is not None for line in source.lines)
+    on_lines = [line.tax for line in source.lines if line.tax is not None]
     if on_lines and not skipped:
-        return [Decimal(0) if line.tax is None else plain(line.tax) for line in source.lines], told
+        return [Decimal(0) if line.tax is None else plain(line.tax) for line in source.lines], ()
+    sent = sum((tax.amount for tax in kept), Decimal(0))
+    whole = max(sum(on_lines, Decimal(0)), sum((tax.amount for tax in source.taxes), Decimal(0)), key=abs)
+    told = (*map(_skipped, skipped), *_left_out(whole - sent, any_sent=bool(kept)))
     if not kept:
         return none, told
-    shares = spread(
-        to_cents(sum((tax.amount for tax in kept), Decimal(0))), [price.cents for price in prices]
-    )
+    shares = spread(to_cents(sent), [price.cents for price in prices])
     return [from_cents(share) for share in shares], told
 
 
 def _skipped(tax: Tax) -> Notice:
     message = f"the tax {tax.name!r} of {tax.amount} is not sent: {tax.calculator} is in quotes.taxes.skip"
     return Notice(code="tax.skipped", message=message)
+
+
+def _left_out(amount: Decimal, *, any_sent: bool) -> tuple[Notice, ...]:
+    """What Halo's total lacks: lines may carry more tax than those that the document names."""
+    if not amount:
+        return ()
+    shown = "" if any_sent else "; what tax Halo shows it reckons itself"
+    message = f"{plain(amount)} of the tax at its source is not in the quote's total in Halo{shown}"
+    return (Notice(code="tax.left_out", message=message),)

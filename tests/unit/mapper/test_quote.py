@@ -156,10 +156,12 @@ def test_recurring_and_one_time_lines_go_in_order_with_all_they_have() -> None:
 
 @pytest.mark.feature("quote.lines.write", part="mapper")
 def test_a_recurring_line_stays_recurring_whatever_its_item_is() -> None:
-    """Two lines of one product, one-time first: the item is ensured as one-time, the line still says it recurs."""
-    content = [line(1, product={"name": "x"}), line(2, product={"name": "x"}, frequency="month")]
+    """The item may be one that Halo has as a one-time one: that is told, and the line never sold as one-time."""
+    content = [
+        line(1, product={"name": "x"}),
+        line(2, product={"name": "x", "halo_id": 7}, frequency="month"),
+    ]
     made = mapped(quote(lines=content))
-    assert made.items[0].recurring == Field(value=False)
     assert [one.recurring for one in made.lines] == [False, True]
 
 
@@ -246,12 +248,45 @@ def test_a_tenant_that_pushes_no_taxes_sends_none(by_line: bool) -> None:
 def test_what_a_skipped_calculator_made_is_not_sent_and_told() -> None:
     made = mapped(taxed(("US sales tax", "8.25", " Avalara"), lines=[line(tax="8.25")]))
     assert made.lines[0].tax is None
-    assert [notice.code for notice in made.quote.notices] == ["tax.skipped"]
+    assert [notice.code for notice in made.quote.notices] == ["tax.skipped", "tax.left_out"]
     assert "US sales tax" in made.quote.notices[0].message
     both = mapped(taxed(("US", "8", "avalara"), ("VAT", "20", "quoter"), lines=[line(1, tax="28"), line(2)]))
     # Lines don't say which calculator their tax is of, so the rest is spread anew.
     assert [one.tax for one in both.lines] == [10, 10]
     assert mapped(taxed(("US", "8", "avalara")), rules(quotes={"taxes": {"skip": []}})).lines[0].tax == 8
+
+
+@pytest.mark.feature("gotcha.avalara", part="mapper")
+@pytest.mark.parametrize(
+    ("taxes", "on_line", "gap", "reckoned"),
+    [
+        ([("US", "8.25", "avalara")], None, "8.25", True),
+        ([("US", "8.25", "avalara"), ("VAT", "20", None)], None, "8.25", False),
+        # The line carries tax that no entry of the document accounts for: all of it is missing in Halo.
+        ([("US", "8", "avalara")], "28", "28", True),
+        ([("US", "8", "avalara"), ("VAT", "20", None)], "5", "8", False),
+        ([("Credit", "-8.25", "avalara")], None, "-8.25", True),
+    ],
+)
+def test_what_external_taxes_leave_out_of_halos_total_is_told_as_an_amount(
+    taxes: list[tuple[str, str, str | None]], on_line: str | None, gap: str, reckoned: bool
+) -> None:
+    """A producer's total is never silently another one in Halo."""
+    made = mapped(taxed(*taxes, lines=[line(tax=on_line)])).quote
+    (told,) = [notice.message for notice in made.notices if notice.code == "tax.left_out"]
+    assert told.startswith(f"{gap} of the tax")
+    assert ("reckons itself" in told) is reckoned
+
+
+@pytest.mark.feature("gotcha.avalara", part="mapper")
+@pytest.mark.parametrize(
+    ("amount", "taxes"),
+    [("0", {}), ("8.25", {"skip": []}), ("8.25", {"push": False})],
+)
+def test_without_a_gap_none_is_told(amount: str, taxes: dict[str, Any]) -> None:
+    """Nor where the tenant's own file says that no tax is sent at all."""
+    made = mapped(taxed(("US", amount, "avalara")), rules(quotes={"taxes": taxes})).quote
+    assert "tax.left_out" not in [notice.code for notice in made.notices]
 
 
 def test_a_quote_without_taxes_says_nothing_of_them() -> None:
