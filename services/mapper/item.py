@@ -41,11 +41,15 @@ def item_target(product: Product, scope: Scope) -> Target:
 
 
 def ensure_items(lines: Sequence[Line], scope: Scope) -> tuple[UpsertItem, ...]:
-    """When lines describe one product differently, the first of them is believed."""
-    first: dict[str, Line] = {}
-    for line in lines:
-        first.setdefault(item_id(line.product), line)
-    return tuple(_ensure_item(line, scope) for line in first.values())
+    """When lines describe one product differently, the first of them is believed.
+
+    The first that recurs, if one does, since Halo lets a line recur only where its item does.
+    """
+    believed: dict[str, Line] = {}
+    for line in sorted(lines, key=lambda line: billing_period(line.frequency, scope.rules) is None):
+        believed.setdefault(item_id(line.product), line)
+    order = dict.fromkeys(item_id(line.product) for line in lines)
+    return tuple(_ensure_item(believed[name], scope) for name in order)
 
 
 def _ensure_item(line: Line, scope: Scope) -> UpsertItem:

@@ -87,6 +87,50 @@ def test_one_product_on_two_lines_or_two_quotes_is_one_item() -> None:
     assert other.items[0] == made.items[0]
 
 
+@pytest.mark.feature("item.kinds", part="mapper")
+def test_one_time_and_recurring_products_arrive_both_with_period_and_price() -> None:
+    """On their lines and as the items that they need."""
+    content = [
+        line(1, price="949.90", frequency="once"),
+        line(2, price="32", frequency="every month"),
+        line(3, price="300", frequency="Yearly"),
+        line(4, price="5"),
+    ]
+    made = mapped(quote(lines=content), rules(billing_periods={"once": None, "every month": "Monthly"}))
+    kinds = [(False, None, "949.9"), (True, "Monthly", "32"), (True, "Yearly", "300"), (False, None, "5")]
+    assert [
+        (one.recurring, one.billing_period and one.billing_period.name, str(one.price)) for one in made.lines
+    ] == kinds
+    assert [
+        (
+            item.recurring.value,
+            None if item.billing_period is UNSET else item.billing_period.value.name,
+            str(item.price.value),
+        )
+        for item in made.items
+    ] == kinds
+
+
+@pytest.mark.feature("item.kinds", part="mapper")
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2), (2, 1, 0)])
+def test_a_product_that_is_sold_once_and_by_the_month_is_a_recurring_item(order: tuple[int, ...]) -> None:
+    """Halo lets a line recur only where its item does; which line comes first must not decide that."""
+    sold = [
+        line(1, product=LAPTOP, price="80"),
+        line(2, product={**LAPTOP, "description": "by the month"}, price="9", frequency="Monthly"),
+        line(3, product={"name": "Mouse"}),
+    ]
+    made = mapped(quote(lines=[sold[place] for place in order]))
+    laptop = next(item for item in made.items if item.target.id == "prod-1")
+    assert laptop.recurring == Field(value=True)
+    assert laptop.price == Field(value=Decimal(9))
+    assert laptop.description == Field(value="by the month")
+    assert {one.id: one.recurring for one in made.lines} == {"1": False, "2": True, "3": False}
+    assert [item.target.id for item in made.items] == list(
+        dict.fromkeys(one.item.id for one in made.lines if one.item is not None)
+    )
+
+
 @pytest.mark.feature("quote.lines.create", part="mapper")
 def test_items_come_before_the_quote_that_needs_them() -> None:
     made = mapped(quote(contact={"name": "Jo"}, lines=lines(LAPTOP, {"name": "Mouse"})))
