@@ -8,6 +8,7 @@ The text below a key is what the reference and the JSON Schema for editors say o
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -131,6 +132,14 @@ class Clients(Section):
     Without it the client is made with the first quote.
     """
     on_rejected_predecessor: OnRejected = "supersede"
+
+    def unused(self) -> Iterator[tuple[str, str]]:
+        """The settings that were given and have no effect beside the others, with why."""
+        if self.prospect_type is not None and self.lead_ticket_type is not None:
+            yield (
+                "clients.prospect_type",
+                "has no effect: with `clients.lead_ticket_type` a client is made when it has bought",
+            )
 
 
 class Users(Section):

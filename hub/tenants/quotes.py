@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Annotated, Literal, TypeAlias
 
@@ -74,3 +75,13 @@ class Quotes(Section):
     @cached_property
     def winning(self) -> frozenset[str]:
         return frozenset(map(folded, self.won))
+
+    def unused(self) -> Iterator[tuple[str, str]]:
+        """The settings that were given and have no effect beside the others, with why."""
+        if "skip" in self.taxes.model_fields_set and not self.taxes.push:
+            yield "quotes.taxes.skip", "has no effect: `quotes.taxes.push` is false, and no tax is sent"
+        if "pdf" in self.model_fields_set and self.pdf and not self.file_hosts:
+            yield (
+                "quotes.pdf",
+                "has no effect: `quotes.file_hosts` names no host that a PDF may be fetched from",
+            )

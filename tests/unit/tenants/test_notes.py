@@ -13,6 +13,7 @@ BASE: dict[str, Any] = {
     "items": {"asset_group": "Hardware"},
     "quotes": {},
 }
+OPPORTUNITIES = {"opportunities": {"ticket_type": "Opportunity"}}
 NUMBER = {"summary_part_number": "QUOTE-TOTAL"}
 
 
@@ -59,6 +60,43 @@ def test_what_one_producer_makes_use_of_is_not_noted_and_what_it_sets_in_vain_is
     assert notes_on(NUMBER, sources=used) == []
     vain = {"quoter": {"opportunities": {"lines": {"cost": False}}}}
     assert notes_on({}, sources=vain) == ["sources.quoter.opportunities.lines.cost"]
+
+
+@pytest.mark.feature("opp.settings.conditional", part="mapper")
+def test_what_one_producers_mode_has_no_use_for_is_not_noted_where_others_do() -> None:
+    spared = {"shop": {"quotes": None}, "other": {"opportunities": {"lines": {"write": "none"}}}}
+    assert notes_on({"write": "detail", "cost": False}, sources=spared) == []
+
+
+QUOTES_OFF = {"quotes": None, "clients": {"lead_ticket_type": "Lead"}}
+
+
+@pytest.mark.feature("opp.settings.conditional", part="mapper")
+@pytest.mark.parametrize(
+    ("content", "unused"),
+    [
+        ({"quotes": {"taxes": {"push": False, "skip": ["vertex"]}}}, ["quotes.taxes.skip"]),
+        ({"quotes": {"taxes": {"push": False}}}, []),
+        ({"quotes": {"taxes": {"skip": ["vertex"]}}}, []),
+        ({"quotes": {"pdf": True}}, ["quotes.pdf"]),
+        ({"quotes": {"pdf": False}}, []),
+        ({"quotes": {"pdf": True, "file_hosts": ["files.quoter.example"]}}, []),
+        ({"clients": {"prospect_type": "Prospect", "lead_ticket_type": "Lead"}}, ["clients.prospect_type"]),
+        ({"clients": {"prospect_type": "Prospect"}}, []),
+        ({"clients": {"lead_ticket_type": "Lead"}}, []),
+        (QUOTES_OFF, ["clients.lead_ticket_type"]),
+        (
+            QUOTES_OFF
+            | {"opportunities": {"ticket_type": "Opportunity", "rename": True, "lines": {}, "won": {}}},
+            ["clients.lead_ticket_type", "opportunities.rename", "opportunities.lines", "opportunities.won"],
+        ),
+    ],
+)
+def test_settings_without_effect_beside_others_are_noted(content: dict[str, Any], unused: list[str]) -> None:
+    source = {
+        name: section for name, section in (BASE | OPPORTUNITIES | content).items() if section is not None
+    }
+    assert [note.at for note in accept(yaml.safe_dump(source).encode()).notes] == unused
 
 
 @pytest.mark.feature("opp.lines.summary.part", part="mapper")
