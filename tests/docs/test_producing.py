@@ -70,7 +70,7 @@ def test_its_limits_are_those_in_force(said: str) -> None:
 
 
 def test_no_command_of_the_guides_has_a_token_on_its_line() -> None:
-    for guide in ("producing.md", "quick-start.md"):
+    for guide in ("producing.md", "quick-start.md", "quoting.md"):
         for line in text_of(guide).splitlines():
             if "HUB_TOKEN" in line and not line.startswith("printf "):
                 assert not re.search(r"\bcurl\b|^\s*-H", line), line

@@ -35,8 +35,13 @@ class Demo:
         return [int(pid) for pid in tasks.read_text().split()]
 
     def quotes(self) -> list[dict[str, Any]]:
-        url = self.told["go_on"]["halo"].split("'")[1]
-        found: list[dict[str, Any]] = httpx.get(url, trust_env=False).json()["Quotation"]
+        return self.rows("Quotation")
+
+    def rows(self, resource: str) -> list[dict[str, Any]]:
+        """What the sandbox holds of a resource."""
+        url = self.told["go_on"]["halo"].split("'")[1].partition("?")[0]
+        answer = httpx.get(url, params={"resource": resource}, trust_env=False)
+        found: list[dict[str, Any]] = answer.json()[resource]
         return found
 
     def run(self, name: str) -> str:
@@ -204,6 +209,45 @@ def test_the_quick_start_brings_a_quote_of_ones_own_into_halo(demo: Demo) -> Non
         lambda: [row["status"] for row in demo.quotes() if row["title"] == "My first quote"] == accepted,
         timeout_s=30,
     )
+
+
+def test_the_story_of_a_quote_is_told_as_it_happens(demo: Demo) -> None:
+    """The guide for quoting tools, each of its commands, and what Halo holds in the end."""
+    directory = Path(demo.told["go_on"]["publish"].rpartition("@")[2]).parent
+    environment = {
+        "PATH": f"{put_hub_on_the_path(directory / 'quoting')}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "DEMO": str(directory),
+    }
+
+    told = execute("\n".join(blocks("quoting.md", "bash")), environment, ROOT)
+
+    (quote,) = [row for row in demo.quotes() if row["title"].startswith("New practice")]
+    assert quote["title"] == "New practice in Leeds, with docks"
+    assert (quote["revenue"], quote["tax_total"]) == (2021.80, 404.36)
+    assert [bool(line["item_recurring"]) for line in quote["lines"]] == [False, True, False]
+    (order,) = [row for row in demo.rows("SalesOrder") if row["quotation_id"] == quote["id"]]
+    assert order["ticket_id"] == quote["ticket_id"]
+    (won,) = [row["id"] for row in demo.rows("Status") if row["name"] == "Won"]
+
+    def opportunity() -> dict[str, Any]:
+        return next(row for row in demo.rows("Opportunities") if row["id"] == quote["ticket_id"])
+
+    eventually(lambda: opportunity()["status_id"] == won, timeout_s=30)
+    assert opportunity()["purchaseordernumber"] == "PO-4711"
+    for event in (
+        "quote.published",
+        "quote.updated",
+        "quote.status_changed",
+        "quote.converted",
+        "question.answered",
+    ):
+        assert f"{event}.v1" in told
+    listed = dict(line.split(maxsplit=1) for line in blocks("quoting.md", "text")[0].splitlines())
+    sent = json.loads((directory / "updated.json").read_text())
+    assert {
+        f"ce_{name}": str(value) for name, value in sent.items() if name != "data"
+    }.items() <= listed.items()
 
 
 def test_ctrl_c_ends_every_process_and_leaves_no_files(demo: Demo) -> None:
