@@ -47,6 +47,14 @@ def test_the_target_date_and_the_field_list_have_rows_with_their_pages() -> None
     assert "Visible - Required" in (target_date.fix or "")
 
 
+@pytest.mark.feature("docs.tuning", part="docs")
+def test_every_setting_of_halo_on_the_page_is_one_that_the_check_looks_at() -> None:
+    table = PAGE.partition("## What Halo would refuse")[2].partition("\n## ")[0]
+    told = {row.split(" | ")[0].strip("| ") for row in table.splitlines() if row.startswith("| ")}
+    judged = {finding.name for finding in judge_fields("*type*", {"fields": []})}
+    assert told - {"what the check calls it"} == {name for _, name, _, _ in SWITCHES} | judged
+
+
 def advised(key: str) -> RuleSet:
     """The rules of a tenant that does as the page says of a key, and as little else as can be."""
     (value,) = re.findall(rf"^\| `{re.escape(key)}: ([^`]+)` \|", TIDY, re.MULTILINE)
