@@ -9,6 +9,8 @@ import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import yaml
+
 from hub.tenants.halo_fields import WRITABLE, FieldType
 from hub.tenants.schema import tenant_schema
 from tools.docs_schema import Schema, kind_of, limits_of, table
@@ -115,10 +117,19 @@ def _kind(key: Key) -> str:
     if key.path.startswith(_LINKED):
         return "table: source field to Halo field"
     worded = _worded(key.schema)
-    kind, limits, examples = kind_of(worded, str), limits_of(worded), worded.get("examples")
+    kind, limits, examples = kind_of(worded, _called), limits_of(worded), worded.get("examples")
     if examples:
         return f"{kind}, such as `{examples[0]}`"
     return f"{kind}; {limits}" if limits else kind
+
+
+def _called(reference: str) -> str:
+    """What a reference is called: a section in a table by its keys, a word of `_WORDS` as it is."""
+    name = reference.removeprefix(_REFERENCE)
+    if name == reference:
+        return reference
+    inner = tenant_schema()["$defs"][name]["properties"]
+    return f"section of {' and '.join(f'`{key}`' for key in inner)}"
 
 
 def _worded(schema: Any) -> Any:
@@ -162,4 +173,14 @@ def _yaml(value: Any) -> str:
         return f"{{{', '.join(f'{name}: {_yaml(inner)}' for name, inner in value.items())}}}"
     if isinstance(value, list):
         return f"[{', '.join(map(_yaml, value))}]"
-    return value if isinstance(value, str) else json.dumps(value)
+    if isinstance(value, str) and _is_plain(value):
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _is_plain(text: str) -> bool:
+    """Whether it is the same text without quotes, also inside brackets."""
+    try:
+        return bool(yaml.safe_load(f"[{text}]") == [text])
+    except yaml.YAMLError:
+        return False

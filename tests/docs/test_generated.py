@@ -6,6 +6,7 @@ import json
 import re
 
 import pytest
+import yaml
 
 from hub.settings import Settings
 from schemas import documents
@@ -14,6 +15,7 @@ from schemas.registry import SOURCE_TYPES, TYPES
 from schemas.topics import TOPICS
 from tests.docs.guides import DOCS, text_of
 from tools import docs, docs_contract
+from tools.docs import full_tenant_file
 from tools.docs_schema import kind_of, limits_of
 
 
@@ -69,6 +71,19 @@ def test_every_setting_is_in_its_reference_with_its_meaning() -> None:
         assert field.description, f"{name}: write what it means below it in hub/settings.py"
         (row,) = re.findall(rf"^\| `HUB_{name.upper()}` \| (.*) \|$", page, re.MULTILINE)
         assert " ".join(field.description.split()) in row
+
+
+def test_each_example_of_the_tenant_reference_is_what_a_file_would_say() -> None:
+    full = full_tenant_file()
+    rows = re.findall(
+        r"^\| `([a-z_0-9.]+)` \|.*\| `([^|]*)` \|$", text_of("reference/tenant.md"), re.MULTILINE
+    )
+    assert len(rows) > 60
+    for path, example in rows:
+        value = full
+        for part in path.split("."):
+            value = value[part]
+        assert yaml.safe_load(example) == value, path
 
 
 def test_the_references_example_of_the_schema_is_where_it_says() -> None:
