@@ -211,6 +211,7 @@ def test_the_quick_start_brings_a_quote_of_ones_own_into_halo(demo: Demo) -> Non
     )
 
 
+@pytest.mark.timeout(300)
 def test_the_story_of_a_quote_is_told_as_it_happens(demo: Demo) -> None:
     """The guide for quoting tools, each of its commands, and what Halo holds in the end."""
     directory = Path(demo.told["go_on"]["publish"].rpartition("@")[2]).parent
@@ -220,7 +221,7 @@ def test_the_story_of_a_quote_is_told_as_it_happens(demo: Demo) -> None:
         "DEMO": str(directory),
     }
 
-    told = execute("\n".join(blocks("quoting.md", "bash")), environment, ROOT)
+    told = execute("\n".join(blocks("quoting.md", "bash")), environment, ROOT, timeout_s=240)
 
     (quote,) = [row for row in demo.quotes() if row["title"].startswith("New practice")]
     assert quote["title"] == "New practice in Leeds, with docks"
