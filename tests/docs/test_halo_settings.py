@@ -6,6 +6,7 @@ What it advises to keep a Halo tidy are settings that there are, and that do wha
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 import yaml
@@ -59,7 +60,8 @@ def advised(key: str) -> RuleSet:
     """The rules of a tenant that does as the page says of a key, and as little else as can be."""
     (value,) = re.findall(rf"^\| `{re.escape(key)}: ([^`]+)` \|", TIDY, re.MULTILINE)
     section, name = key.split(".")
-    return rules(**{section: {name: yaml.safe_load(value)}})
+    sections: dict[str, Any] = {section: {name: yaml.safe_load(value)}}
+    return rules("quoter", **sections)
 
 
 def commands(*titles: str, with_rules: RuleSet) -> list[Mapped]:
