@@ -255,8 +255,9 @@ class Lane:
         queue = self._backlog.queue
         while True:
             self._came.clear()
-            came = queue.arrived
             async with self._backlog.lock:
+                # Counted when it is taken: the runner sleeps until it is told, also of what came during the wait.
+                came = queue.arrived
                 idle = await self._backlog.take_in(held)
                 try:
                     left = await self._settle_noops(idle, held, restored)

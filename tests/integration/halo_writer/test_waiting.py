@@ -9,6 +9,8 @@ import pytest
 from schemas.commands import Command, Named
 from schemas.identity import id_of
 from tests.integration.halo_writer.bench import Bench, MakeBench
+from tests.support.eventually import eventually
+from tests.unit.halo_writer.build import work_of
 
 on_both_databases = pytest.mark.parametrize("writer_store_url", ["sqlite", "postgres"], indirect=True)
 
@@ -25,6 +27,19 @@ async def test_a_quote_waits_for_what_it_refers_to_and_goes_on_by_itself(bench: 
         await bench.submit(lane, commands[:-1], 10.0)
         await bench.until_nothing_waits()
     assert bench.row("Quotation", title="New office")["client_id"] == bench.outcome(commands[0]).halo_id
+
+
+@pytest.mark.invariant("INV-16")
+async def test_a_command_that_comes_while_rows_are_being_written_is_sent_at_once(bench: Bench) -> None:
+    """The runner sleeps for as long as a lane may be idle, unless it is told of every command that was taken in."""
+    client = bench.tool.client()
+    async with bench.lane() as lane:
+        await eventually(lambda: lane.held is not None and not lane._backlog.lock.locked())
+        async with lane._backlog.lock:
+            lane._came.set()
+            await eventually(lambda: not lane._came.is_set())
+            lane.submit(work_of(client))
+        await eventually(lambda: bool(bench.outcomes(client)), timeout_s=10)
 
 
 @pytest.mark.feature("hub.order", part="writer")
