@@ -10,6 +10,7 @@ from hub.steps import Steps
 from hub.throttle import SharedBlock
 
 _GRANT = 20
+_TRIES = 3
 _MARGIN_S = 0.25
 
 
@@ -83,9 +84,7 @@ class TenantGate:
             await self._keeper.renew_all()
         self._budget.block_until(await self._shared.until(self._held.store_now()))
         if not self._written_down or not self._budget.spend_granted(self._held.store_now()):
-            at = await self.ready_at()
-            if at > self._held.store_now() or not self._budget.spend_granted(self._held.store_now()):
-                raise GateClosed("the tenant's request budget is used up; it goes on by itself")
+            await self._spend_another()
         if self._writing and method == "POST":
             self._writing = False
             self._steps.reached("before_send")
@@ -97,6 +96,16 @@ class TenantGate:
             raise TooLate("the tenant's lease ends before the request could; it goes on by itself")
         if method == "POST":
             self._steps.reached("at_socket")
+
+    async def _spend_another(self) -> None:
+        """Spend a request that is granted for it. Raises GateClosed."""
+        for _ in range(_TRIES):
+            if await self.ready_at() > self._held.store_now():
+                break
+            # A grant ends with its span of time, and writing it down may take until after that.
+            if self._budget.spend_granted(self._held.store_now()):
+                return
+        raise GateClosed("the tenant's request budget is used up; it goes on by itself")
 
     def throttled(self, retry_after_s: float | None) -> None:
         self._budget.throttled(self._held.store_now(), retry_after_s)

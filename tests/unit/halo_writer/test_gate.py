@@ -100,6 +100,21 @@ async def test_a_grant_is_written_down_before_any_of_it_is_used(keeper: Keeper) 
     assert keeper.saves == 3, "one write for many requests"
 
 
+async def test_a_grant_whose_time_is_over_before_it_was_written_down_is_asked_for_again(
+    keeper: Keeper, clock: Clock
+) -> None:
+    slow = iter([True])
+
+    class SlowOnce(Keeper):
+        async def save_spend(self, held: Held, spend: Mapping[str, int]) -> bool:
+            clock.now += 10.0 if next(slow, False) else 0.0
+            return await super().save_spend(held, spend)
+
+    gate = gate_of(SlowOnce(clock))
+    await gate.admit("GET", "/Client", TIMEOUT_S)
+    assert gate.available() == 99, "the grant that ran out unused is given back"
+
+
 @pytest.mark.invariant("INV-10")
 async def test_a_lease_that_is_short_is_renewed_and_the_request_goes(keeper: Keeper, clock: Clock) -> None:
     gate = gate_of(keeper)
