@@ -121,6 +121,17 @@ def _code(line: QuoteLine) -> str | None:
 
 
 LINES = LineArray("lines", "productcode", _code, _mark)
+_UNSAID: Row = {"ignoretaxcalc": False, "billingperiod": 0}
+"""What a line that Halo has goes back to where its source gives no tax of its own, or no period, any more."""
+
+
+def _finish(command: Command, element: Row, row: TargetState) -> Row:
+    """Of what Halo reckons its totals by nothing stays that an earlier revision said and this one doesn't."""
+    element = LINES.finish(command, element, row)
+    if "lines" not in element or "id" not in element:
+        return element
+    lines = [_UNSAID | line if "id" in line else line for line in element["lines"]]
+    return {"carriage_price": 0} | element | {"lines": lines}
 
 
 def _children(command: Command, record: Mapping[str, Any], row: TargetState) -> dict[str, int]:
@@ -180,7 +191,7 @@ SPEC = KindSpec(
     key_scope=_key_scope,
     children=_children,
     check=_check,
-    finish=LINES.finish,
+    finish=_finish,
     parts=lambda command: frozenset({"lines"}),
     repeatable=LINES.repeatable,
     nested={"address": ADDRESS_FIELDS, "delivery_address": ADDRESS_FIELDS},

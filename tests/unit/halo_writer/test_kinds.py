@@ -96,7 +96,7 @@ def test_a_field_is_sent_as_the_rules_own_it(field: Any, created: str | None, up
 def test_an_update_carries_the_fields_of_its_groups_alone() -> None:
     quote = TOOL.quote(note=always("N"))
     assert update(quote, "status") == {"id": 7, "status": 5}
-    assert update(quote, "lines").keys() == {"id", "lines"}
+    assert update(quote, "lines").keys() == {"id", "lines", "carriage_price"}
     assert not {"lines", "status"} & update(quote, "head").keys()
 
 
