@@ -1,50 +1,26 @@
-"""`hub rules try`: what sample events would do in Halo under a tenant file. Nothing is read, sent or written."""
+"""`hub rules try`: what sample events would do in Halo under a tenant file, or under two. Nothing is read or sent."""
 
-from collections.abc import Callable, Sequence
-from importlib import import_module
-from importlib.util import find_spec
+import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-import msgspec
 import typer
 
 from cli import saved_catalogue
 from cli.errors import BadInput, CommandFailed
 from cli.events import print_faults, read_events
-from cli.output import Json, one_document, print_json, print_table, say
-from cli.saved_catalogue import check_commands
+from cli.output import Json, one_document, print_json, print_table
+from cli.saved_catalogue import SavedCatalogue, check_commands
 from cli.tenant_rules import rules_of_file
-from hub.store.records import Record, RecordKey
+from cli.tried_text import Compared, compared, show, show_beside, unified
+from cli.trying import Tried, in_place_of, try_events
 from hub.tenants.model import RuleSet
-from schemas.answers import QuestionAnswered
-from schemas.commands import TYPE_OF_KIND, Basis, Command, Field, Named
+from schemas.commands import TYPE_OF_KIND
 from schemas.control import Check
-from schemas.envelope import Fault, kind_of
-from schemas.registry import TYPES, decode
-from schemas.targets import Target
-from services.ingest.problems import EventFault
 from services.ingest.validate import Accepted
-from services.mapper.emit import basis_of
-from services.mapper.entities import ENTITIES
-from services.mapper.files import Orphan, map_file
-from services.mapper.questions import Question
-from services.mapper.quote import Mapped, NothingToWrite, Waiting, map_quote
-from services.mapper.record import Folded, fold, versions_of
-from services.mapper.scope import MappingRejected
 
 app = typer.Typer(help="A tenant's rules.", no_args_is_help=True)
-_PREVIEW = "services.halo_writer.preview"
-_SWITCHED_OFF = {
-    "quote": "quotes are switched off: the file has no `quotes`",
-    "opportunity": "opportunities are switched off: the file has no `opportunities`",
-    "product": "products are switched off: the file has no `items.push: true`",
-}
-_NOT_WRITTEN = {
-    "not_won": "nothing is written before the quote is won (quotes.push)",
-    "unanswered": "nothing is written before the question is answered",
-    "no_opportunity": "nothing is written: no opportunity is made for a converted quote (opportunities.won.if_none)",
-}
 
 
 @app.callback()
@@ -52,14 +28,29 @@ def _group() -> None:
     """Keeps `try` a command of a group, while it is the only one."""
 
 
-class Tried(msgspec.Struct, frozen=True):
-    """What one event came to: commands in their order, or why there are none."""
+class _Side:
+    """What the events came to under one file."""
 
-    event: str
-    said: str
-    commands: tuple[Command, ...] = ()
-    questions: tuple[Question, ...] = ()
-    faults: tuple[Fault, ...] = ()
+    def __init__(
+        self, file: Path, rules: RuleSet, events: Sequence[Accepted], saved: SavedCatalogue | None
+    ) -> None:
+        self.file = file
+        self.tried = try_events(rules, events)
+        self.names: list[list[Check]] = [
+            [] if saved is None else check_commands(one.commands, saved.lists) for one in self.tried
+        ]
+
+    @property
+    def ok(self) -> bool:
+        failed = any(name.verdict == "failed" for names in self.names for name in names)
+        return not failed and not any(one.faults for one in self.tried)
+
+    def documents(self) -> list[dict[str, Any]]:
+        return [{**_document(one), "names": names} for one, names in zip(self.tried, self.names, strict=True)]
+
+    def show_names(self) -> None:
+        for names in self.names:
+            _show_names(names)
 
 
 @app.command("try")
@@ -68,6 +59,17 @@ def try_(
     event_file: Annotated[
         Path, typer.Argument(metavar="EVENT_FILE", help="An event, or an array of them in their order.")
     ],
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="OTHER_FILE",
+            help="Compare with another tenant file, read as if it were this tenant's: side by side on a terminal, "
+            "else as a unified diff.",
+        ),
+    ] = None,
+    diff: Annotated[
+        bool, typer.Option("--diff", help="Print the unified diff, and end with 1 if there is a difference.")
+    ] = False,
     catalogue: Annotated[
         Path | None,
         typer.Option(help="Check names against a catalogue that `hub tenant catalogue --save` wrote."),
@@ -79,27 +81,41 @@ def try_(
     Ends with 0 when all is well, 1 when an event or a name is faulty, 2 when a file can't be used.
     """
     with one_document(json):
+        if diff and against is None:
+            raise BadInput("--diff compares two tenant files: name the other with --against")
         rules = rules_of_file(tenant_file)
+        other_rules = None if against is None else in_place_of(rules_of_file(against), rules)
         saved = None if catalogue is None else saved_catalogue.load(catalogue, rules)
         judged = read_events(event_file)
-        tried = [] if judged.faults else try_events(rules, judged.events)
-    names = [[] if saved is None else check_commands(one.commands, saved.lists) for one in tried]
-    ok = not judged.faults and all(map(_is_well, tried, names))
+        events = () if judged.faults else judged.events
+        this = _Side(tenant_file, rules, events, saved)
+        other = None if against is None or other_rules is None else _Side(against, other_rules, events, saved)
+    places = [] if other is None else list(map(compared, this.tried, other.tried))
+    ok = not judged.faults and this.ok and (other is None or other.ok)
     if json:
-        events = [{**_document(one), "names": checks} for one, checks in zip(tried, names, strict=True)]
-        print_json({"tenant": rules.tenant, "ok": ok, "faults": judged.faults, "events": events})
+        document = {"tenant": rules.tenant, "ok": ok, "faults": judged.faults, "events": this.documents()}
+        print_json(document | ({} if other is None else _comparison(other, this.tried, places)))
     elif judged.faults:
         print_faults(judged.faults)
+    elif other is None:
+        for one, names in zip(this.tried, this.names, strict=True):
+            show(one)
+            _show_names(names)
     else:
-        for one, checks in zip(tried, names, strict=True):
-            _show(one)
-            _show_names(checks)
-    if not ok:
+        _show_both(this, other, as_diff=diff or not sys.stdout.isatty())
+    differs = any(line.differs for lines in places for line in lines)
+    if not ok or (diff and differs):
         raise typer.Exit(CommandFailed.exit_code)
 
 
-def _is_well(tried: Tried, names: Sequence[Check]) -> bool:
-    return not tried.faults and all(name.verdict != "failed" for name in names)
+def _show_both(this: _Side, other: _Side, *, as_diff: bool) -> None:
+    titles = str(this.file), str(other.file)
+    if as_diff:
+        sys.stdout.write(unified(titles, this.tried, other.tried))
+    else:
+        show_beside(titles, this.tried, other.tried)
+    this.show_names()
+    other.show_names()
 
 
 def _show_names(names: Sequence[Check]) -> None:
@@ -108,61 +124,15 @@ def _show_names(names: Sequence[Check]) -> None:
         print_table(("", "setting", "what Halo would say", "what to do"), wrong)
 
 
-def try_events(rules: RuleSet, events: Sequence[Accepted]) -> list[Tried]:
-    """Folds and maps events one after another, as the mapper does. Raises BadInput for another tenant's event."""
-    records: dict[tuple[str, str, str], Record] = {}
-    tried = []
-    for event in events:
-        envelope = event.envelope
-        if envelope.tenant != rules.tenant:
-            raise BadInput(
-                f"event {envelope.id} is for tenant {envelope.tenant!r}, the file for {rules.tenant!r}"
-            )
-        kind = kind_of(envelope.type)
-        data = decode(envelope.type, event.data)
-        if isinstance(data, QuestionAnswered):
-            tried.append(Tried(envelope.id, "is an answer: it counts where the hub has asked"))
-            continue
-        entity = (envelope.source, kind, envelope.subject)
-        folded = fold(records.get(entity), envelope, data)
-        records[entity] = folded.record
-        effective = rules.for_source(envelope.producer)
-        topic = TYPES[envelope.type].topic
-        basis = basis_of(envelope, topic, versions_of(folded.record), 0, "")
-        try:
-            made = _mapped(
-                folded, lambda key: records.get((f"/{key.source}", key.kind, key.id)), effective, basis
-            )
-        except MappingRejected as error:
-            tried.append(Tried(envelope.id, "can't be mapped", faults=error.faults))
-            continue
-        if made == "switched_off":
-            tried.append(Tried(envelope.id, _SWITCHED_OFF.get(kind, f"the file switches no {kind} on")))
-        elif isinstance(made, Orphan):
-            said = f"waits: it is for the opportunity of the quote {made.quote.id}, which has not come"
-            tried.append(Tried(envelope.id, said))
-        elif isinstance(made, Waiting):
-            tried.append(Tried(envelope.id, "waits: the quote itself has not been published yet"))
-        elif isinstance(made, NothingToWrite):
-            tried.append(Tried(envelope.id, _NOT_WRITTEN[made.why], questions=made.questions))
-        else:
-            tried.append(Tried(envelope.id, folded.status, made.commands, made.questions))
-    return tried
-
-
-def _mapped(
-    folded: Folded, known: Callable[[RecordKey], Record | None], rules: RuleSet, basis: Basis
-) -> Mapped | NothingToWrite | Waiting | Orphan | Literal["switched_off"]:
-    kind = folded.record.kind
-    if kind == "file":
-        of_file = map_file(folded.record, known, rules, basis)
-        return Mapped(of_file) if isinstance(of_file, tuple) else of_file
-    if kind != "quote":
-        made = ENTITIES[kind](folded.record, rules, basis)
-        return made if isinstance(made, str) else Mapped(made)
-    if rules.quotes is None:
-        return "switched_off"
-    return map_quote(folded.record, rules, basis, folded.touched)
+def _comparison(other: _Side, tried: Sequence[Tried], places: Sequence[Sequence[Compared]]) -> dict[str, Any]:
+    differences = [
+        {"event": one.event, "at": line.at, "this": line.this, "other": line.other}
+        for one, lines in zip(tried, places, strict=True)
+        for line in lines
+        if line.differs
+    ]
+    against = {"file": str(other.file), "ok": other.ok, "events": other.documents()}
+    return {"against": against, "same": not differences, "differences": differences}
 
 
 def _document(tried: Tried) -> dict[str, Any]:
@@ -173,55 +143,8 @@ def _document(tried: Tried) -> dict[str, Any]:
         "faults": tried.faults,
         "questions": tried.questions,
         "commands": commands,
-        "requests": _preview(tried.commands),
+        "requests": [step.request for step in tried.steps if step.request is not None],
+        "no_requests": [
+            {"target": step.target.key, "why": step.why} for step in tried.steps if step.request is None
+        ],
     }
-
-
-def _show(tried: Tried) -> None:
-    say(f"event {tried.event}: {tried.said}", style="bold")
-    if tried.faults:
-        print_faults([EventFault(fault.at, fault.problem) for fault in tried.faults])
-    for command in tried.commands:
-        rows = []
-        for name in command.state_fields():
-            field = getattr(command, name)
-            if isinstance(field, Field):
-                rows.append((name, in_words(field.value), field.write))
-        how = "create or adopt" if command.ensure else "bring to this state"
-        title = f"{TYPE_OF_KIND[command.kind]}: {how} {command.target.kind} {command.target.id!r}"
-        print_table(("field", "value", "write"), rows, title=title)
-        for notice in command.notices:
-            say(f"  note: {notice.message}", style="yellow")
-    for question in tried.questions:
-        say(f"  asked: {question.message} ({', '.join(question.choices)})", style="yellow")
-    requests = _preview(tried.commands)
-    if requests:
-        say("what a new record of each would be sent to Halo with:", style="bold")
-        print_json(requests)
-
-
-def in_words(value: Any) -> str:
-    """A field's value, where what only the writer resolves is named: another record, or a name of Halo's."""
-    match value:
-        case Target():
-            return f"→ {value.kind} {value.id}"
-        case Named():
-            instead = "" if value.fallback is None else f", else {value.fallback!r}"
-            left = "" if value.missing == "reject" else ", else left alone"
-            return f"{value.lookup.replace('_', ' ')} {value.name!r}{instead}{left}"
-        case tuple():
-            return "\n".join(map(in_words, value))
-        case msgspec.Struct():
-            given = ((name, getattr(value, name)) for name in value.__struct_fields__)
-            return ", ".join(
-                f"{name}: {in_words(inner)}" for name, inner in given if inner not in (None, msgspec.UNSET)
-            )
-        case _:
-            return str(value)
-
-
-def _preview(commands: Sequence[Command]) -> Any:
-    """The writer's payloads with names shown as names, where this installation has the writer."""
-    if find_spec(_PREVIEW) is None:
-        return []
-    return import_module(_PREVIEW).preview(commands)

@@ -35,7 +35,7 @@ from services.halo_writer.kinds.base import (
     with_others,
 )
 from services.halo_writer.names import Unknown
-from services.halo_writer.resolve import NotWanted, Ready, resolve_references, waits_for
+from services.halo_writer.resolve import NotWanted, Ready, place_fields, resolve_references, waits_for
 from services.halo_writer.restored import generation_of, unseen_since
 from services.halo_writer.settle import Overtaken, alarm, save_row, settle, tell_again
 from services.halo_writer.together import Poster, Single
@@ -157,11 +157,9 @@ class Execution:
     async def _ask(
         self, question: planned.FindOurKey | planned.FindMatch | planned.ReadRecord
     ) -> Ended | Parked | None:
-        fields = self._command.state_fields()
-        # Its place under others is enough to look for a record.
-        parents = tuple(name for name in ("client", "site", "opportunity", "quote") if name in fields)
         compares = isinstance(question, planned.ReadRecord) and not self._command.ensure
-        waiting = await self._resolve(fields if compares else parents)
+        fields = self._command.state_fields() if compares else place_fields(self._command)
+        waiting = await self._resolve(fields)
         if waiting is not None:
             return waiting
         found: dict[str, Any]

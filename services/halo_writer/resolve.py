@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from halo.wire import as_id
 from hub.store import catalogue, targets
 from schemas.commands import Command, CreateSalesOrder, Field, Missing, Named, Notice, QuoteLine, UpsertQuote
-from schemas.targets import Target
+from schemas.targets import Target, TargetState
 from services.halo_writer.ending import is_absent
 from services.halo_writer.kinds.base import Resolved, SoldItem, references, value_of
 from services.halo_writer.names import Found, Unknown, resolve
@@ -47,6 +47,13 @@ class NotWanted(msgspec.Struct, frozen=True):
     message: str
 
 
+class Referred(msgspec.Struct, frozen=True):
+    """The Halo ids of the records referred to; `absent` are those that Halo lacks and that may be left out."""
+
+    ids: Mapping[Target, int]
+    absent: frozenset[Target]
+
+
 Resolution = Ready | NeedsTarget | NeedsCatalogue | Unknown | NotWanted
 
 
@@ -63,31 +70,15 @@ def waits_for(needed: NeedsTarget | NeedsCatalogue, now: float, timing: Timing) 
 
 async def resolve_references(conn: AsyncConnection, command: Command, fields: Sequence[str]) -> Resolution:
     """The ids of all that `fields` of the command refer to. Reads the store only."""
-    refs = [ref for name in fields for ref in references(getattr(command, name))]
-    wanted = list(dict.fromkeys(ref for ref in refs if isinstance(ref, Target)))
-    rows = await targets.load(conn, wanted)
-    missing = _missing(command, fields)
-    ids: dict[Target, int] = {}
-    absent: set[Target] = set()
-    for target in wanted:
-        row, how = rows.get(target), missing.get(target, "wait")
-        if row is not None and row.halo_id is not None:
-            if how == "instead":
-                return NotWanted(
-                    "reference.there", f"Halo has the {target.kind} in whose place this would stand"
-                )
-            ids[target] = row.halo_id
-        elif how == "wait" or not is_absent(row):
-            return NeedsTarget(target.key)
-        elif how == "skip":
-            return NotWanted("reference.absent", f"Halo has no such {target.kind}, and none is made yet")
-        else:
-            absent.add(target)
+    referred = referred_to(command, fields, await targets.load(conn, targets_in(command, fields)))
+    if not isinstance(referred, Referred):
+        return referred
+    ids = referred.ids
     names: dict[Named, int | None] = {}
     spellings: dict[Named, str] = {}
     fell_back: set[Named] = set()
     notices: list[Notice] = []
-    for named in dict.fromkeys(ref for ref in refs if isinstance(ref, Named)):
+    for named in names_in(command, fields):
         found = await _name(conn, command.target, named)
         if not isinstance(found, Found):
             return found if not isinstance(found, Unknown) else _on_its_line(found, command, named)
@@ -105,9 +96,51 @@ async def resolve_references(conn: AsyncConnection, command: Command, fields: Se
         spellings=spellings,
         sold=sold,
         fell_back=frozenset(fell_back),
-        absent=frozenset(absent),
+        absent=referred.absent,
     )
     return Ready(resolved, tuple(notices))
+
+
+def place_fields(command: Command) -> tuple[str, ...]:
+    """The fields that say under what its record is: enough to look for it."""
+    fields = command.state_fields()
+    return tuple(name for name in ("client", "site", "opportunity", "quote") if name in fields)
+
+
+def targets_in(command: Command, fields: Sequence[str]) -> list[Target]:
+    """The other records that these fields refer to."""
+    refs = (ref for name in fields for ref in references(getattr(command, name)))
+    return list(dict.fromkeys(ref for ref in refs if isinstance(ref, Target)))
+
+
+def names_in(command: Command, fields: Sequence[str]) -> list[Named]:
+    """The names of Halo's that these fields refer to."""
+    refs = (ref for name in fields for ref in references(getattr(command, name)))
+    return list(dict.fromkeys(ref for ref in refs if isinstance(ref, Named)))
+
+
+def referred_to(
+    command: Command, fields: Sequence[str], rows: Mapping[Target, TargetState]
+) -> Referred | NeedsTarget | NotWanted:
+    """The ids of the records that these fields refer to, by their rows. Pure."""
+    missing = _missing(command, fields)
+    ids: dict[Target, int] = {}
+    absent: set[Target] = set()
+    for target in targets_in(command, fields):
+        row, how = rows.get(target), missing.get(target, "wait")
+        if row is not None and row.halo_id is not None:
+            if how == "instead":
+                return NotWanted(
+                    "reference.there", f"Halo has the {target.kind} in whose place this would stand"
+                )
+            ids[target] = row.halo_id
+        elif how == "wait" or not is_absent(row):
+            return NeedsTarget(target.key)
+        elif how == "skip":
+            return NotWanted("reference.absent", f"Halo has no such {target.kind}, and none is made yet")
+        else:
+            absent.add(target)
+    return Referred(ids, frozenset(absent))
 
 
 def _missing(command: Command, fields: Sequence[str]) -> dict[Target, Missing]:

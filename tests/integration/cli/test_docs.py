@@ -132,7 +132,7 @@ def test_the_producers_guide_publishes_what_it_says(
 def test_the_tenants_guides_pipeline_passes_good_files_and_stops_at_a_wrong_name(
     desk: dict[str, str], tenant_file: str, tmp_path: Path
 ) -> None:
-    save, pipeline = blocks("tenants.md", "bash")
+    *_, save, pipeline = blocks("tenants.md", "bash")
     for directory in ("tenants", "events/acme"):
         (tmp_path / directory).mkdir(parents=True)
     file = tmp_path / "tenants" / "acme.yaml"

@@ -177,3 +177,70 @@ def test_files_are_shown_without_being_fetched(
     assert "the 5 bytes of https://files.example/q.pdf" in shown
     (alone,) = tried(files, added, capsys)
     assert "waits" in alone["result"]
+
+
+def test_each_request_is_the_one_that_the_writer_would_send_next(
+    files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What an earlier event has written is updated, with the groups that have changed, and never made again."""
+    lines = [
+        {"id": "1", "product": {"name": "Laptop"}, "quantity": 3, "price": "10.10"},
+        {"id": "2", "product": {"name": "Dock"}, "quantity": 1, "price": "5"},
+    ]
+    renamed = event(id="e-2", type="quote.updated.v1", revision=2, data=event()["data"] | {"lines": lines})
+    first, second, repeat = tried(files, [event(), renamed, renamed], capsys)
+    assert [request["path"] for request in first["requests"]] == [
+        "/Client",
+        "/Item",
+        "/Opportunities",
+        "/Quotation",
+    ]
+    item, _, quote = second["requests"]
+    assert item["element"]["name"] == "Dock"
+    laptop, dock = quote["element"]["lines"]
+    assert (quote["element"]["id"], quote["when"]) == ("<quote Q-7>", "update what has changed")
+    assert laptop["id"] == "<line 1 of quote Q-7>"
+    assert dock["new_external_link"]["third_party_id"].startswith("hub-")
+    assert "title" not in quote["element"]
+    assert {step["why"] for step in second["no_requests"]} == {"a repeat of what was written before"}
+    assert repeat["requests"] == []
+
+
+def test_what_is_made_with_its_client_needs_no_request(
+    files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = event()["data"] | {"contact": {"name": "Jo Roe", "email": "jo@bright.example"}}
+    (one,) = tried(files, event(data=data), capsys)
+    assert [request["path"] for request in one["requests"]].count("/Users") == 0
+    assert {"it is made with its client"} == {step["why"] for step in one["no_requests"]}
+    quote = one["requests"][-1]["element"]
+    assert quote["user_id"] == "<main contact of name:bright dental>"
+
+
+def test_another_content_for_a_revision_is_told_and_maps_to_nothing(
+    files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = event(id="e-2", data=event()["data"] | {"title": "Desktops"})
+    files[1].write_text(json.dumps([event(), other]))
+    assert run(["rules", "try", *map(str, files), "--json"]) == 1
+    answer = json.loads(capsys.readouterr().out)
+    conflict = answer["events"][1]
+    assert (conflict["result"], conflict["commands"]) == ("is refused: revision.conflict", [])
+    assert [fault["at"] for fault in conflict["faults"]] == ["revision"]
+
+
+def test_an_answer_is_taken_up_where_the_mapping_asked(
+    files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    sold = event(id="e-2", type="quote.converted.v1", revision=2, data={"to": "order"})
+    answer = event(
+        id="e-3",
+        type="question.answered.v1",
+        revision=None,
+        data={"kind": "quote", "question": "won.opp.exists", "choice": "convert"},
+    )
+    del answer["revision"]
+    _, asked, answered = tried(files, [event(), sold, answer], capsys)
+    assert [question["id"] for question in asked["questions"]] == ["won.opp.exists"]
+    (request,) = answered["requests"]
+    assert request["element"] == {"id": "<opportunity Q-7>", "status_id": "<status: Won, else left out>"}
