@@ -31,7 +31,10 @@ class SandboxConfig:
 
 
 def create_app(config: SandboxConfig) -> Starlette:
-    """The app; it must be served with `server.Protocol`. Raises FixtureError or OSError for the fixture."""
+    """The app, whose `state.world` is what it holds. Raises FixtureError or OSError for the fixture.
+
+    It must be served with `server.Protocol`, which the faults that break a connection need.
+    """
     schema = Schema.load()
     fixture = fixtures.read(config.fixture, schema) if config.fixture else None
     world = World(schema, fixture, config.instance, config.clock)
@@ -48,11 +51,13 @@ def create_app(config: SandboxConfig) -> Starlette:
         Route("/api/{path:path}", api.call, methods=METHODS),
     ]
     named = [Route("/{instance}" + one.path, one.endpoint, methods=list(one.methods or ())) for one in tenant]
-    return Starlette(
+    app = Starlette(
         routes=[Mount("/_sandbox", routes=admin.routes()), *tenant, *named],
         lifespan=lifespan,
         exception_handlers={AdminError: on_admin_error, ClientDisconnect: on_client_gone},
     )
+    app.state.world = world
+    return app
 
 
 async def on_client_gone(_: Request, __: Exception) -> Response:
