@@ -1,0 +1,1 @@
+"""Recorded histories: events in, commands out, Halo requests out. See CONTRIBUTING.md."""
