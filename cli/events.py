@@ -15,6 +15,7 @@ import typer
 
 from cli import context
 from cli.errors import BadInput, CommandFailed
+from cli.event_files import json_of
 from cli.examples import new_event
 from cli.output import Json, print_json, print_table, say
 from hub.settings import Settings
@@ -33,7 +34,10 @@ _HTTP_TIMEOUT_S = 60.0
 _TOKEN_VARIABLE = "HUB_TOKEN"  # noqa: S105 - the name of a variable
 File = Annotated[
     Path,
-    typer.Argument(metavar="FILE", help="A CloudEvent (structured JSON) or an array of them; - is stdin."),
+    typer.Argument(
+        metavar="FILE",
+        help="A CloudEvent (structured JSON) or an array of them, or either in YAML (.yaml); - is stdin.",
+    ),
 ]
 
 
@@ -96,7 +100,7 @@ def token() -> None:
 
 def read_events(file: Path) -> Judged:
     """The events of a file, with every fault. Raises BadInput when the file holds none."""
-    body = context.read_file(file)
+    body = json_of(file)
     mode = BATCH if body.lstrip()[:1] == b"[" else STRUCTURED
     try:
         received = content.events_of(mode, (), body, max_events=_MAX_EVENTS)

@@ -5,7 +5,7 @@ import datetime as dt
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from cli.demo.day import TENANT, Day, one_more, the_day
 from cli.demo.expected import Expected, expected
 from cli.demo.log_side import Backlog, Ledger, catalogue_read, read_ledger, read_story
 from cli.demo.log_side import backlog as log_backlog
-from cli.demo.place import Place, furnish, own_environment
+from cli.demo.place import HURRIED, Guest, Place, Times, furnish, guest_of_the_day, own_environment
 from cli.demo.processes import Child, Family, free_port, tail, wait_for_file, wait_ready
 from cli.demo.progress import Progress
 from cli.demo.sandbox_side import ONE_TIME_ITEM, SandboxSide
@@ -31,6 +31,7 @@ from hub.settings import Settings
 
 BUDGET = (300, 2)
 """Halo's usual budget is 300 requests in five minutes; here its window is shorter, as every other time is."""
+THE_DAY = guest_of_the_day(BUDGET)
 SERVICES = ("mapper", "writer", "ingest")
 _HELD_S = 1.0
 _LOOK_S = 0.4
@@ -78,7 +79,6 @@ class Stage:
 
     place: Place
     settings: Settings
-    instance: str
     family: Family
     sandbox: SandboxSide
     services: dict[str, Child]
@@ -91,7 +91,9 @@ class Stage:
 
 
 @contextmanager
-def stage(directory: Path, progress: Progress) -> Iterator[Stage]:
+def stage(
+    directory: Path, progress: Progress, guests: Sequence[Guest] = (THE_DAY,), times: Times = HURRIED
+) -> Iterator[Stage]:
     """The parts that the services need, running; everything is stopped at the end, by its pid."""
     family = Family(directory)
     try:
@@ -107,13 +109,14 @@ def stage(directory: Path, progress: Progress) -> Iterator[Stage]:
             "sandbox", ("sandbox", "--port", "0", "--ready-file", str(sandbox_ready)), environment
         )
         bootstrap, url = wait_for_file(broker, broker_ready), wait_for_file(halo, sandbox_ready)
-        place = furnish(directory, bootstrap=bootstrap, sandbox=url, http_port=free_port(), budget=BUDGET)
-        instance = rules_of_file(place.tenant_file).instance
+        place = furnish(
+            directory, bootstrap=bootstrap, sandbox=url, http_port=free_port(), guests=guests, times=times
+        )
         with SandboxSide(url) as sandbox:
             sandbox.configure({"budget": {"limit": BUDGET[0], "window_s": BUDGET[1]}})
             progress.step(f"Kafka is an embedded broker at {bootstrap}; {NOTICE.partition(': ')[2]}")
             progress.step(f"Halo is the sandbox at {url}; the store is a SQLite file in {directory}")
-            yield Stage(place, place.settings(), instance, family, sandbox, {})
+            yield Stage(place, place.settings(), family, sandbox, {})
     finally:
         family.stop()
 
@@ -122,14 +125,12 @@ def play(on: Stage, progress: Progress) -> Result:
     """The whole demo. Raises CommandFailed when a part fails or the day does not come to its end."""
     began = time.monotonic()
     progress.now("checking the tenant's Halo")
-    checked = _check_tenant(on)
-    progress.step(f"hub tenant check: {_summary(checked)}")
+    checked = check_tenant(on.place, TENANT)
+    progress.step(f"hub tenant check: {what_was_proven(checked)}")
     progress.now("starting the services")
     on.start(*SERVICES)
     progress.step(f"{', '.join(SERVICES)} run, each a process of its own; all waiting times are scaled down")
-    _until(
-        lambda: asyncio.run(catalogue_read(on.settings, TENANT, on.instance)), "the catalogue was not read"
-    )
+    wait_catalogue(on, TENANT)
     progress.step("the hub has read Halo's lists, clients, users and items")
     # The hub takes this item for a recurring one until it reads again, so that Halo itself has to refuse it.
     on.sandbox.load({"Item": [ONE_TIME_ITEM]})
@@ -226,10 +227,10 @@ def _story(on: Stage, killed: Killed) -> tuple[Happening, ...]:
     return () if killed.halo_id is None else asyncio.run(read_story(on.settings, killed.halo_id))
 
 
-def _check_tenant(on: Stage) -> dict[str, Any]:
+def check_tenant(place: Place, tenant: str) -> dict[str, Any]:
     """`hub tenant check --write-proof`, before any service runs; the hub takes its proofs from the log."""
-    environment = {name: value for name, value in on.place.environment.items() if name != "HUB_STORE_URL"}
-    command = ("tenant", "check", str(on.place.tenant_file), "--write-proof", "--json")
+    environment = {name: value for name, value in place.environment.items() if name != "HUB_STORE_URL"}
+    command = ("tenant", "check", str(place.tenant_file(tenant)), "--write-proof", "--json")
     try:
         ended = subprocess.run(  # noqa: S603 - our own module
             [sys.executable, "-m", "cli.main", *command],
@@ -252,9 +253,15 @@ def _check_tenant(on: Stage) -> dict[str, Any]:
     return found
 
 
-def _summary(checked: dict[str, Any]) -> str:
+def what_was_proven(checked: dict[str, Any]) -> str:
     proven = sorted({proof["kind"] for proof in checked["proofs"] if proof["ok"]})
     return f"passed; our key is written and found again on {', '.join(proven)}"
+
+
+def wait_catalogue(on: Stage, tenant: str) -> None:
+    """Returns when the hub has read the tenant's Halo."""
+    instance = rules_of_file(on.place.tenant_file(tenant)).instance
+    _until(lambda: asyncio.run(catalogue_read(on.settings, tenant, instance)), "the catalogue was not read")
 
 
 def _until(holds: Callable[[], bool], otherwise: str) -> None:

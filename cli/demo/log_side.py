@@ -14,9 +14,10 @@ from schemas.commands import Command
 from schemas.envelope import Envelope, from_headers
 from schemas.outcomes import DeadLetter, DuplicateSuspected, Outcome
 from schemas.registry import decode
-from schemas.topics import COMMANDS, DEAD_LETTERS, OUTCOMES, QUOTES
+from schemas.topics import COMMANDS, CONTROL, DEAD_LETTERS, OUTCOMES, PRODUCTS, QUOTES
 
-MAPPER_GROUP, WRITER_GROUP = "hub-mapper", "hub-writer"
+MAPPER_GROUP, WRITER_GROUP, FEEDS_GROUP = "hub-mapper", "hub-writer", "hub-writer-feeds"
+_SOURCES = (QUOTES, PRODUCTS)
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,8 @@ class Ledger:
 
 async def backlog(settings: Settings) -> Backlog:
     """What is not done, asked in the order in which work moves on: none at one stage means none came after."""
-    events = await _behind(settings, MAPPER_GROUP, QUOTES)
+    events = await _behind(settings, MAPPER_GROUP, *_SOURCES, CONTROL)
+    events += await _behind(settings, FEEDS_GROUP, CONTROL)
     commands = await _behind(settings, WRITER_GROUP, COMMANDS)
     async with context.store(settings) as store, store.read() as conn:
         waiting = await pending.count_by_reason(conn)
@@ -100,9 +102,16 @@ async def read_ledger(settings: Settings) -> Ledger:
     commands = [
         (envelope, decode(envelope.type, value)) for envelope, value in await _messages(settings, COMMANDS)
     ]
-    letters = [decode(envelope.type, value) for envelope, value in await _messages(settings, DEAD_LETTERS)]
-    events = [from_headers(record.headers) for record in await _records(settings, QUOTES)]
+    letters = await read_dead_letters(settings)
+    events = [
+        from_headers(record.headers) for topic in _SOURCES for record in await _records(settings, topic)
+    ]
     return Ledger(tuple(events), tuple(commands), tuple(outcomes), tuple(suspected), tuple(letters))
+
+
+async def read_dead_letters(settings: Settings) -> list[DeadLetter]:
+    """All that was set aside until now."""
+    return [decode(envelope.type, value) for envelope, value in await _messages(settings, DEAD_LETTERS)]
 
 
 async def read_story(settings: Settings, halo_quote_id: int) -> tuple[Happening, ...]:
@@ -122,8 +131,8 @@ async def _records(settings: Settings, topic: str) -> list[Record]:
     return [record async for record in context.records_of(settings, topic)]
 
 
-async def _behind(settings: Settings, group: str, topic: str) -> int:
-    """How many records of the topic the group has not committed."""
+async def _behind(settings: Settings, group: str, *topics: str) -> int:
+    """How many records of the topics the group has not committed."""
     bus = bus_settings(settings, client_id="hub-demo", group=group)
-    committed, end = await committed_and_end(bus, [topic])
+    committed, end = await committed_and_end(bus, list(topics))
     return sum(end.values()) - sum(offset or 0 for offset in committed.values())

@@ -5,20 +5,18 @@ import os
 import secrets
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cli.demo.day import ONE_MORE, PRODUCER, TENANT
 from hub.settings import Settings
 
-SETTLE_S = 3.0
-LEASE_S = 3.0
-REQUEST_TIMEOUT_S = 1.2
 SESSION_TIMEOUT_S = 4.0
 """Longer than the 3 s for which the embedded broker gathers a group: else it would give up those that join."""
 CLIENT_ID, CLIENT_SECRET = "sandbox-client", "sandbox-secret"
 _SECRET_NAME = "DEMO_HALO_SECRET"  # noqa: S105 - the name of a variable
+_SANDBOX_SECRET_NAME = "SANDBOX_SECRET"  # noqa: S105 - that of the example tenants
 
 _TENANT_FILE = """\
 tenant: {tenant}
@@ -40,8 +38,7 @@ opportunities:
 quotes:
   statuses: {{approved: Accepted, declined: Rejected}}
 """
-_PRODUCERS_FILE = """\
-producers:
+_PRODUCER = """\
   - name: {producer}
     token_sha256: [{digest}]
     tenants: [{tenant}]
@@ -50,14 +47,38 @@ producers:
 
 
 @dataclass(frozen=True)
+class Times:
+    """How long the services wait, scaled down: what takes minutes with a real Halo takes seconds here."""
+
+    settle_s: float
+    lease_s: float
+    request_timeout_s: float
+
+
+HURRIED = Times(settle_s=3.0, lease_s=3.0, request_timeout_s=1.2)
+"""For a writer that is killed: its lease and its open request are soon over."""
+UNHURRIED = Times(settle_s=8.0, lease_s=20.0, request_timeout_s=10.0)
+"""For a busy machine, where nobody is killed."""
+
+
+@dataclass(frozen=True)
+class Guest:
+    """A tenant of the demo and its producer; `rules_at` makes the tenant file for the address of a sandbox."""
+
+    tenant: str
+    producer: str
+    rules_at: Callable[[str], str]
+
+
+@dataclass(frozen=True)
 class Place:
-    """The demo's directory and addresses. `token` is the producer's, `environment` what all processes are told."""
+    """The demo's directory and addresses. `tokens` are the producers', `environment` what all processes are told."""
 
     directory: Path
     bootstrap: str
     sandbox: str
     http_port: int
-    token: str
+    tokens: Mapping[str, str]
     environment: Mapping[str, str]
 
     @property
@@ -73,9 +94,13 @@ class Place:
             any_partition_count=True,
         )
 
+    def tenant_file(self, tenant: str = TENANT) -> Path:
+        return self.directory / "tenants" / f"{tenant}.yaml"
+
     @property
-    def tenant_file(self) -> Path:
-        return self.directory / "tenants" / f"{TENANT}.yaml"
+    def token(self) -> str:
+        """That of the first producer."""
+        return next(iter(self.tokens.values()))
 
     @property
     def one_more(self) -> str:
@@ -97,17 +122,11 @@ class Place:
         return self.directory / "demo.env"
 
 
-def furnish(
-    directory: Path, *, bootstrap: str, sandbox: str, http_port: int, budget: tuple[int, int]
-) -> Place:
-    """Writes the tenant file, the producers and `demo.env`; `budget` is requests and seconds."""
-    token = secrets.token_urlsafe(24)
-    place = Place(
-        directory, bootstrap, sandbox, http_port, token, _environment(directory, bootstrap, http_port)
-    )
-    place.tenant_file.parent.mkdir()
-    place.tenant_file.write_text(
-        _TENANT_FILE.format(
+def guest_of_the_day(budget: tuple[int, int]) -> Guest:
+    """The tenant and the producer of the day; `budget` is requests and seconds."""
+
+    def rules_at(sandbox: str) -> str:
+        return _TENANT_FILE.format(
             tenant=TENANT,
             sandbox=sandbox,
             client_id=CLIENT_ID,
@@ -115,12 +134,26 @@ def furnish(
             requests=budget[0],
             window_s=budget[1],
         )
-    )
-    digest = hashlib.sha256(token.encode()).hexdigest()
-    producers = _PRODUCERS_FILE.format(producer=PRODUCER, digest=digest, tenant=TENANT)
+
+    return Guest(TENANT, PRODUCER, rules_at)
+
+
+def furnish(
+    directory: Path, *, bootstrap: str, sandbox: str, http_port: int, guests: Sequence[Guest], times: Times
+) -> Place:
+    """Writes the tenant files, the producers and `demo.env`."""
+    tokens = {guest.producer: secrets.token_urlsafe(24) for guest in guests}
+    environment = _environment(directory, bootstrap, http_port, times)
+    place = Place(directory, bootstrap, sandbox, http_port, tokens, environment)
+    (directory / "tenants").mkdir()
+    producers = "producers:\n"
+    for guest in guests:
+        place.tenant_file(guest.tenant).write_text(guest.rules_at(sandbox))
+        digest = hashlib.sha256(tokens[guest.producer].encode()).hexdigest()
+        producers += _PRODUCER.format(producer=guest.producer, digest=digest, tenant=guest.tenant)
     (directory / "producers.yaml").write_text(producers)
     exports = {name: value for name, value in place.environment.items() if name not in os.environ}
-    exports |= {"HUB_TOKEN": token}
+    exports |= {"HUB_TOKEN": place.token}
     lines = [f"export {name}={shlex.quote(value)}\n" for name, value in sorted(exports.items())]
     place.variables_file.write_text("".join(lines))
     return place
@@ -132,7 +165,7 @@ def own_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.upper().startswith(foreign)}
 
 
-def _environment(directory: Path, bootstrap: str, http_port: int) -> dict[str, str]:
+def _environment(directory: Path, bootstrap: str, http_port: int, times: Times) -> dict[str, str]:
     return {
         **own_environment(),
         "HUB_BOOTSTRAP_SERVERS": bootstrap,
@@ -142,10 +175,11 @@ def _environment(directory: Path, bootstrap: str, http_port: int) -> dict[str, s
         "HUB_TENANTS_DIR": str(directory / "tenants"),
         "HUB_PRODUCERS_FILE": str(directory / "producers.yaml"),
         "HUB_HTTP_PORT": str(http_port),
-        "HUB_SETTLE_S": f"{SETTLE_S:g}",
-        "HUB_LEASE_TTL_S": f"{LEASE_S:g}",
-        "HUB_REQUEST_TIMEOUT_S": f"{REQUEST_TIMEOUT_S:g}",
+        "HUB_SETTLE_S": f"{times.settle_s:g}",
+        "HUB_LEASE_TTL_S": f"{times.lease_s:g}",
+        "HUB_REQUEST_TIMEOUT_S": f"{times.request_timeout_s:g}",
         "HUB_KAFKA_SESSION_TIMEOUT_S": f"{SESSION_TIMEOUT_S:g}",
         "HUB_DRAIN_S": "3",
         _SECRET_NAME: CLIENT_SECRET,
+        _SANDBOX_SECRET_NAME: CLIENT_SECRET,
     }

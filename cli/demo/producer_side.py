@@ -46,7 +46,8 @@ async def smuggle(settings: Settings, event: Event) -> None:
 def _post(place: Place, events: list[Event]) -> httpx.Response:
     headers = {
         "content-type": "application/cloudevents-batch+json",
-        "authorization": f"Bearer {place.token}",
+        # All of a request's events are one producer's.
+        "authorization": f"Bearer {place.tokens[events[0]['source'].removeprefix('/')]}",
     }
     try:
         return httpx.post(

@@ -25,7 +25,7 @@ def show(result: Result) -> None:
         title=f"{len(rows)} quotes in Halo",
     )
     _show_not_written(result)
-    used = requests_used(result)
+    used = requests_used(result.requests)
     say(
         f"\nHalo requests used: {used['total']} for {len(rows)} quotes, and {used['tokens']} for tokens",
         style="bold",
@@ -81,14 +81,14 @@ def _letter(letter: DeadLetter) -> dict[str, Any]:
     }
 
 
-def requests_used(result: Result) -> dict[str, Any]:
+def requests_used(requests: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Requests to Halo since the first event, from the sandbox's own log."""
     calls = Counter(
         f"{entry['method']} /{entry['path'].strip('/').split('/')[0]}"
-        for entry in result.requests
+        for entry in requests
         if entry["kind"] == "api"
     )
-    tokens = sum(entry["kind"] == "token" for entry in result.requests)
+    tokens = sum(entry["kind"] == "token" for entry in requests)
     return {"total": calls.total(), "tokens": tokens, "calls": dict(calls.most_common())}
 
 
@@ -123,7 +123,7 @@ def document(result: Result) -> dict[str, Any]:
         },
         "quotes": quotes_in_halo(result),
         "not_written": not_written(result),
-        "requests": requests_used(result),
+        "requests": requests_used(result.requests),
         "tenant_check": result.tenant_check,
         "story": result.story,
     }
@@ -215,5 +215,5 @@ def show_stay(place: Place) -> None:
         ("what was set aside", "dead_letters"),
     ):
         say(f"\n  # {text}\n  {ways[name]}")
-    say(f"\n  the tenant's rules: {place.tenant_file} (a change is taken up as you save it)")
+    say(f"\n  the tenant's rules: {place.tenant_file()} (a change is taken up as you save it)")
     say(f"  the logs: {place.directory}/*.log")

@@ -25,10 +25,11 @@ ONE_TIME_ITEM = {
 
 
 class SandboxSide:
-    """The admin endpoints of a running sandbox. Nothing asked here counts as a request to Halo."""
+    """The admin endpoints of a running sandbox, for one of its instances. Nothing asked here is a request to Halo."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, instance: str = "default") -> None:
         self._http = httpx.Client(base_url=f"{url}/_sandbox", timeout=10.0, trust_env=False)
+        self._instance = instance
 
     def __enter__(self) -> Self:
         return self
@@ -39,17 +40,27 @@ class SandboxSide:
         self._http.close()
 
     def configure(self, settings: dict[str, Any]) -> None:
-        self._ask("PUT", "/instances/default", json=settings)
+        """Settings of the instance, which is made if it isn't there."""
+        self._ask("PUT", f"/instances/{self._instance}", json=settings)
 
     def load(self, rows: dict[str, Any]) -> None:
         """Puts rows as they are, in place of those with the same ids: what a person changed in Halo."""
         self._ask("POST", "/fixtures", json=rows)
+
+    def load_text(self, fixture: str) -> None:
+        """The same of a fixture file's text, which may hold settings too."""
+        self._ask("POST", "/fixtures", params={"instance": self._instance}, content=fixture.encode())
 
     def state(self) -> State:
         """Every row of what the hub writes, and the code lists."""
         found: State = {}
         for name in _RESOURCES:
             found |= self._ask("GET", "/state", params={"resource": name})
+        return found
+
+    def everything(self) -> State:
+        """Every row of every table of the instance, by the table's name."""
+        found: State = self._ask("GET", "/state", params={"instance": self._instance})
         return found
 
     def quotes(self) -> int:
