@@ -1,6 +1,6 @@
 """What came of an example: for each quote what was sent and what Halo now has, as a person would check it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cli.demo.day import Event
@@ -14,6 +14,7 @@ _STORED = {
     "quote.published.v1": "published",
     "quote.updated.v1": "updated",
     "opportunity.upserted.v1": "opportunity",
+    "product.upserted.v1": "product",
 }
 
 
@@ -117,17 +118,20 @@ def _in_halo(found: Mapping[str, Any]) -> Iterator[str]:
         lead = f", under the lead {opportunity['lead']}" if opportunity["lead"] else ""
         number = f", PO {opportunity['po_number']}" if opportunity["po_number"] else ""
         yield f"client {found['client']}{lead}"
-        products = len(opportunity["products"])
-        carries = f", {products} product{'s' * (products != 1)}" if products else ""
+        carries = f", {_count(opportunity['products'], 'product')}" if opportunity["products"] else ""
         yield f"opportunity {opportunity['status']}, {opportunity['value']}{number}{carries}"
     for quote in found["quotes"]:
-        lines = len(quote["lines"])
-        yield f"quote {quote['status']}, {lines} line{'s' * (lines != 1)}, {quote['net']} net, {quote['total']} total"
+        lines = _count(quote["lines"], "line")
+        yield f"quote {quote['status']}, {lines}, {quote['net']} net, {quote['total']} total"
     for order in found["orders"]:
-        yield f"sales order, {len(order['lines'])} lines, {order['total']}"
+        yield f"sales order, {_count(order['lines'], 'line')}, {order['total']}"
     for name in ("asked", "rejected", "told"):
         if found[name]:
             yield f"{name}: {', '.join(found[name])}"
+
+
+def _count(of: Sequence[str], what: str) -> str:
+    return f"{len(of)} {what}{'' if len(of) == 1 else 's'}"
 
 
 def _show_faults(result: Result) -> None:
