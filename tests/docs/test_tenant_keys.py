@@ -24,9 +24,7 @@ TABLES = {key.path for key in keys(tenant_schema()) if "additionalProperties" in
 GUIDES = sorted(
     path.name for path in DOCS.glob("*.md") if path.name not in ("features.md", "benchmarks.md", "soak.md")
 )
-NAMED = re.compile(
-    rf"`((?:{'|'.join(set(RuleSet.model_fields) - {'tenant'})})(?:\.[a-z_0-9]+)+)(?:: ([^`]+))?`"
-)
+NAMED = re.compile(rf"`((?:{'|'.join(RuleSet.model_fields)})(?:\.[a-z_0-9]+)+)(?:: ([^`]+))?`")
 SECTIONS = ("clients", "users", "agents", "items", "opportunities", "quotes")
 CODE = "\n".join(path.read_text() for name in ("hub", "services") for path in (ROOT / name).rglob("*.py"))
 
@@ -34,8 +32,8 @@ CODE = "\n".join(path.read_text() for name in ("hub", "services") for path in (R
 def named(guide: str) -> Iterator[tuple[str, str | None]]:
     """Each key in the guide's text, with the value that is written beside it."""
     for key, value in NAMED.findall(text_of(guide)):
-        # A line of the log may begin as a key of the connection does.
-        if key in KEYS or f'"{key}"' not in CODE:
+        # A line of the log and a file may begin as a key of the connection does.
+        if key in KEYS or (f'"{key}"' not in CODE and not key.endswith((".yaml", ".json"))):
             yield key, value or None
 
 
