@@ -7,7 +7,7 @@ waves: what is in one wave reaches the writer together, and it comes to rest bef
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from tests.histories import documents, rules
@@ -65,6 +65,14 @@ class Case:
     setting: Setting
     sendings: tuple[Sending, ...]
     crowded: bool = False
+
+    @property
+    def waves(self) -> list[int]:
+        return sorted({sending.wave for sending in self.sendings})
+
+    def until(self, wave: int) -> Case:
+        """The case up to and with a wave."""
+        return replace(self, sendings=tuple(one for one in self.sendings if one.wave <= wave))
 
     @property
     def quotes(self) -> tuple[str, ...]:

@@ -48,7 +48,8 @@ class Expected:
     """A tenant's Halo as it should be, but for what it had from the start.
 
     `leads` are companies, and whether there surely is one of each. `waiting` and `rejected` are quotes whose newest
-    state Halo doesn't have; `held` those of which nothing is to be written now.
+    state Halo doesn't have; `held` those of which nothing is to be written now, `asked` those with an open
+    question.
     """
 
     quotes: dict[tuple[str, str], HaloQuote] = field(default_factory=dict)
@@ -60,6 +61,7 @@ class Expected:
     held: dict[str, Held] = field(default_factory=dict)
     waiting: set[str] = field(default_factory=set)
     rejected: set[str] = field(default_factory=set)
+    asked: set[str] = field(default_factory=set)
 
     def halo_orders(self, quote: str) -> int:
         return sum(one.order for (of, _), one in self.quotes.items() if of == quote)
@@ -67,7 +69,7 @@ class Expected:
 
 def expected(case: Case) -> Expected:
     story = _Story(case)
-    for wave in sorted({sending.wave for sending in case.sendings}):
+    for wave in case.waves:
         story.wave([sending.event for sending in case.sendings if sending.wave == wave])
     return story.halo
 
@@ -93,6 +95,7 @@ class _Story:
             book = self.books.setdefault(event.subject, Book(self.rules, event.subject))
             book.read(event)
             state = book.state()
+            (self.halo.asked.add if book.asks else self.halo.asked.discard)(event.subject)
             if isinstance(state, State):
                 states.append(state)
                 self.halo.held.pop(event.subject, None)

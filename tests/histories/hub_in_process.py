@@ -172,25 +172,26 @@ def _quiet() -> Iterator[None]:
         del os.environ[_SECRET]
 
 
-async def carry_out(case: Case, where: Place) -> tuple[Seen, Told]:
-    """What Halo shows after the case, and what the hub told."""
+async def carry_out(case: Case, where: Place) -> tuple[list[Seen], Told]:
+    """What Halo shows after each wave of the case, and what the hub told."""
     await where.new_halo(case)
     before = await where.tables()
     path = await where.store_for(case)
     store = await Store.open(_url(path))
-    told = Told()
+    told, shown = Told(), []
     mapper = _Mapper(ruleset(case), told)
     try:
         spill_s = 0.0 if case.crowded else _NEVER_S
         async with _Writer(store, mapper.rules, where.http, told, spill_s=spill_s).running() as writer:
-            for wave in sorted({sending.wave for sending in case.sendings}):
+            for wave in case.waves:
                 works = mapper.mapped([one for one in case.sendings if one.wave == wave])
                 await writer.at_rest(works)
+                shown.append(Seen(before, await where.tables(), await where.requests()))
             told.pending = len(await writer.rows())
     finally:
         await store.close()
         _forget_log(path)
-    return Seen(before, await where.tables(), await where.requests()), told
+    return shown, told
 
 
 def ruleset(case: Case) -> Rules:

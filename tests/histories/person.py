@@ -28,6 +28,8 @@ class Book:
     quote: str
     parts: dict[str, tuple[int, Any]] = field(default_factory=dict)
     answers: dict[str, tuple[int, str]] = field(default_factory=dict)
+    asks: bool = False
+    """Whether its newest state leaves a question open."""
 
     def read(self, event: Event) -> None:
         data = event.data
@@ -99,6 +101,7 @@ class Book:
     def state(self) -> State | Held:
         """What Halo is to hold of it now, or why nothing new of it."""
         document, rules = self.document, self.setting
+        self.asks = False
         if document is None:
             return "no base"
         if not self._sound(document):
@@ -115,6 +118,7 @@ class Book:
             answer = answer or (
                 rules.won.get("if_none", "skip") if missing else rules.won.get("if_exists", "ask")
             )
+            self.asks = answer == "ask"
             if missing and answer == "ask":
                 return "unanswered"
             if missing and answer == "skip":

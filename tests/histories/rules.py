@@ -95,8 +95,8 @@ def _opportunities(rng: random.Random) -> dict[str, Any]:
     won: dict[str, Any] = {}
     if chance(rng, 0.6):
         won["when"] = rng.choice(("order", "order", "invoice", "never"))
-    if chance(rng, 0.6):
-        won["if_none"] = rng.choice(("ask", "create", "create", "skip"))
+    if chance(rng, 0.8):
+        won["if_none"] = rng.choice(("ask", "ask", "create", "skip"))
     if chance(rng, 0.7):
         won["if_exists"] = rng.choice(("ask", "convert", "convert"))
     if won:

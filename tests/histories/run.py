@@ -10,6 +10,7 @@ from tests.histories.checker import Finding, findings
 from tests.histories.draw import HISTORIES, Case, draw
 from tests.histories.expected import Expected, expected
 from tests.histories.hub_in_process import Place, Told, carry_out, place
+from tests.histories.seen import Seen
 from tests.histories.tell import told
 
 INTERESTING = 0.05
@@ -91,7 +92,7 @@ def _classes(case: Case, want: Expected, quote: str) -> set[str]:
         "shared opportunity": any("halo_id" in one.event.data.get("opportunity", {}) for one in sendings),
         "waiting": quote in want.waiting or want.held.get(quote) == "no base",
         "rejected": quote in want.rejected or want.held.get(quote) == "faulty",
-        "asked": want.held.get(quote) == "unanswered",
+        "asked": quote in want.asked,
         "won": quote in want.orders or any(quote in one.completed_by for one in want.opportunities.values()),
         "several Halo quotes": sum(of == quote for of, _ in want.quotes) > 1,
         "nothing in Halo": not any(of == quote for of, _ in want.quotes),
@@ -132,13 +133,22 @@ async def run(
     async with place() as where:
         for number, seed in enumerate(seeds, start=1):
             case = draw(seed)
-            want = expected(case)
-            seen, said = await carry_out(case, where)
-            counted.add(case, want, said, len(seen.requests))
-            found = findings(case, want, seen)
+            shown, said = await carry_out(case, where)
+            counted.add(case, expected(case), said, len(shown[-1].requests))
+            found = found_in(case, shown)
             if found:
                 yield await _smallest(case, found, where) if shrink else CounterExample(case, case, found)
             look(number)
+
+
+def found_in(case: Case, shown: Sequence[Seen]) -> list[Finding]:
+    """What is wrong after the first wave after which anything is."""
+    for wave, seen in zip(case.waves, shown, strict=True):
+        so_far = case.until(wave)
+        found = findings(so_far, expected(so_far), seen)
+        if found:
+            return [replace(one, text=f"after wave {wave}: {one.text}") for one in found]
+    return []
 
 
 def seeds_of(seed: str, histories: int) -> list[str]:
@@ -151,8 +161,8 @@ async def _smallest(drawn: Case, found: Sequence[Finding], where: Place) -> Coun
     kinds, case = {one.kind for one in found}, drawn
 
     async def still(smaller: Case) -> Sequence[Finding]:
-        seen, _ = await carry_out(smaller, where)
-        return [one for one in findings(smaller, expected(smaller), seen) if one.kind in kinds]
+        shown, _ = await carry_out(smaller, where)
+        return [one for one in found_in(smaller, shown) if one.kind in kinds]
 
     for subject in dict.fromkeys(one.event.subject for one in drawn.sendings):
         smaller = replace(case, sendings=tuple(one for one in case.sendings if one.event.subject != subject))

@@ -20,6 +20,7 @@ from tests.histories.draw import Case, draw
 from tests.histories.expected import Expected, expected
 from tests.histories.ground import OPPORTUNITY_TYPE, WON
 from tests.histories.hub_in_process import carry_out, place
+from tests.histories.run import Counted, run
 from tests.histories.seen import Row, Seen
 from tests.histories.tell import told
 
@@ -59,7 +60,7 @@ def carried_out() -> Iterator[CarryOut]:
     with asyncio.Runner() as runner:
         stack = contextlib.AsyncExitStack()
         where = runner.run(stack.enter_async_context(place()))
-        yield lambda case: runner.run(carry_out(case, where))[0]
+        yield lambda case: runner.run(carry_out(case, where))[0][-1]
         runner.run(stack.aclose())
 
 
@@ -278,3 +279,12 @@ def test_a_hub_with_one_thing_wrong_is_found_out(
         if findings(case, expected(case), carried_out(case)):
             return
     pytest.fail("none of the drawn cases shows it")
+
+
+async def test_a_counter_example_is_made_small_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    the_last_line_left_out(monkeypatch)
+    (drawn,) = cases(mode("overwrite"))
+    (example,) = [example async for example in run([drawn.seed], Counted())]
+    assert len(example.case.sendings) <= 2 < len(drawn.sendings), "a quote, and what wins it if need be"
+    assert "lines" in {one.kind for one in example.found}, str(example)
+    assert f"python -m tests.histories --only {drawn.seed}" in str(example)
