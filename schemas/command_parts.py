@@ -136,9 +136,9 @@ class Basis(OwnData, frozen=True, kw_only=True):
 class Command(OwnData, frozen=True, kw_only=True):
     """What each command carries beside its kind's fields.
 
-    `seq` orders the commands of one target: the record's group versions, highest first, then the rule sequence;
-    it is empty for an `ensure`, which creates or adopts and never updates. `state_hash` covers the kind's fields
-    alone.
+    `seq` orders the commands of one target (`schemas.ordering`): the record's group versions, highest first, then
+    the rule sequence; it is empty for an `ensure`, which creates or adopts and never updates. `state_hash` covers the
+    kind's fields alone.
     """
 
     kind: ClassVar[Kind]
@@ -151,7 +151,7 @@ class Command(OwnData, frozen=True, kw_only=True):
     state_hash: str = ""
     """The hash of the desired state."""
     seq: tuple[int, ...] = ()
-    """Its place among the target's commands; a higher one is newer."""
+    """Its place among the target's commands: versions of the record's parts, highest first, then the rule revision."""
     ensure: bool = False
     """Create or adopt the record, and never update it."""
     adopt_only: bool = False

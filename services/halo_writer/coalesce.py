@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable
 
+from schemas.ordering import Seq, order_of
 from services.halo_writer.work import Work
 
 Place = tuple[str, bool]
@@ -54,9 +55,9 @@ def newest(before: Work, after: Work) -> Work:
 
 def in_order(works: Iterable[Work]) -> list[Work]:
     """By phase, ensures before full commands, then by seq; commands that are alike keep their order of arrival."""
-    return sorted(works, key=lambda work: (work.phase, not work.command.ensure, work.command.seq))
+    return sorted(works, key=lambda work: (work.phase, not work.command.ensure, order_of(work.command.seq)))
 
 
-def _rank(work: Work) -> tuple[bool, bool, tuple[int, ...]]:
+def _rank(work: Work) -> tuple[bool, bool, tuple[Seq, Seq]]:
     command = work.command
-    return not command.ensure, not (command.ensure and command.conditional), command.seq
+    return not command.ensure, not (command.ensure and command.conditional), order_of(command.seq)

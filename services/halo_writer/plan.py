@@ -22,6 +22,7 @@ import msgspec
 
 from schemas.commands import Command, Notice
 from schemas.identity import group_hashes, id_of
+from schemas.ordering import order_of
 from schemas.outcomes import Result
 from schemas.targets import Intent, TargetState
 
@@ -225,7 +226,7 @@ def plan(  # noqa: PLR0911 - a case a line reads better than a case in a case
     """
     if _is_repeat(command, row):
         return Repeat()
-    if not command.ensure and command.seq < row.seq:
+    if not command.ensure and order_of(command.seq) < order_of(row.seq):
         return Superseded()
     redriven = _redriven(command, row, known)
     if redriven is not None:
@@ -281,7 +282,7 @@ def _held_back(command: Command, row: TargetState, waits_for_rejected: bool, now
     """Whether another command of the target comes first."""
     if waits_for_rejected and not command.basis.cause:
         return Wait("predecessor", not_before=float("inf"), waits_for=row.target.key)
-    if row.intent is not None and row.intent.seq > command.seq:
+    if row.intent is not None and order_of(row.intent.seq) > order_of(command.seq):
         # Whatever wrote it comes again, and takes this one's place: an older state is not written over it.
         return Wait("ambiguous", not_before=now + _RULES_S)
     return None

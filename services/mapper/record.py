@@ -4,7 +4,7 @@ Invariants:
     * each field group holds the event of the highest version seen that carries it, so any order of arrival and any
       repetition of a history ends in the same groups;
     * one version has one content: another content for it is a conflict and changes nothing;
-    * `seq_of` rises with every effective fold and never falls: a group that is still missing counts as -1.
+    * `seq_of` rises with every effective fold and never falls, by `schemas.ordering.order_of`.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from hub.store.records import Group, Record
 from schemas.control import DecisionAnswered
 from schemas.envelope import Envelope, kind_of
 from schemas.identity import content_hash, version_of
+from schemas.ordering import Seq, sequence
 from schemas.quotes import QuoteStatus
 from services.mapper.answers import with_answer
 from services.mapper.parts import GROUPS, WHOLE, GroupName, SourceDocument, split
 
 FoldStatus = Literal["effective", "repeat", "stale", "conflict", "mixed"]
-MISSING_VERSION = -1
 _ORDERED_ELSEWHERE = frozenset({"answered"})
 
 
@@ -112,13 +112,9 @@ def _fold_answer(record: Record | None, envelope: Envelope, data: DecisionAnswer
     return Folded(grown, "effective", touched, frozenset({"answered"}))
 
 
-def seq_of(record: Record, rule_sequence: int) -> tuple[int, ...]:
-    """The order of a record's commands: its group versions, highest first, then the rule sequence."""
-    versions = (
-        group.version if (group := record.groups.get(name)) is not None else MISSING_VERSION
-        for name in GROUPS
-    )
-    return (*sorted(versions, reverse=True), rule_sequence)
+def seq_of(record: Record, rule_sequence: int) -> Seq:
+    """The place of a record's commands in the order of their targets'."""
+    return sequence(versions_of(record).values(), rule_sequence)
 
 
 def versions_of(record: Record) -> dict[str, int]:

@@ -10,6 +10,7 @@ import pytest
 from hub.store import pending
 from hub.store.engine import Store
 from schemas.envelope import Envelope, headers_of
+from schemas.ordering import Seq, order_of
 from schemas.quotes import Contact, Customer, Line, Product, Quote, QuoteStatus
 from schemas.topics import QUOTES
 from tests.integration.mapper.harness import Mappers, event, exited, ids
@@ -112,7 +113,7 @@ async def test_a_status_before_its_quote_waits_visibly_and_goes_with_it(
         commands = await eventually(lambda: _at_least(mappers, tenant, 6), timeout_s=30)
 
         async def sent() -> bool:
-            newest = max((c for _, c in await mappers.commands(tenant) if c.kind == "quote"), key=_seq)
+            newest = max((c for _, c in await mappers.commands(tenant) if c.kind == "quote"), key=_newness)
             return bool(newest.status.value.name == "Sent" and not await _rows(store, tenant))
 
         await eventually(sent, timeout_s=20)
@@ -143,9 +144,8 @@ async def test_each_accepted_change_of_a_file_is_a_revision_and_an_invalid_one_i
 Messages = list[tuple[Envelope, Any]]
 
 
-def _seq(command: Any) -> tuple[int, ...]:
-    seq: tuple[int, ...] = command.seq
-    return seq
+def _newness(command: Any) -> tuple[Seq, Seq]:
+    return order_of(command.seq)
 
 
 async def _at_least(mappers: Mappers, tenant: str, count: int) -> Messages:

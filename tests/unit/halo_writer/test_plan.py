@@ -244,6 +244,31 @@ def test_only_changed_groups_are_sent_and_all_after_an_ambiguous_write() -> None
     assert say(after, unsure, known, BEFORE) == planned.Wait("ambiguous", not_before=AFTER)
 
 
+@pytest.mark.invariant("INV-2")
+@pytest.mark.parametrize(
+    ("settled", "sent", "older"),
+    [
+        ((5, 5, 5, 3), (5, 5, 5, 3), False),
+        ((5, 5, 5, 3), (5, 5, 5, 2, 3), False),
+        ((5, 5, -1, 9), (5, 5, 3, 2, 1), False),
+        ((5, 5, 5, -1, -1, -1, -1, 3), (5, 5, 5, 3), False),
+        ((5, 5, 5, 2, 3), (5, 5, 5, 9), True),
+        ((5, 5, 5, -1, -1, 9), (5, 5, 4, 2, 9), True),
+    ],
+)
+def test_a_row_of_another_release_supersedes_only_what_is_older(
+    settled: tuple[int, ...], sent: tuple[int, ...], older: bool
+) -> None:
+    """Releases know different field groups, and write a different number of versions."""
+    row = TargetState(target=FULL.target, version=1, halo_id=HALO_ID, seq=settled, state_hash="another")
+    command = msgspec.structs.replace(FULL, seq=sent)
+    assert isinstance(say(command, row, Known(), AFTER), planned.Superseded) == older
+    intent = Intent(command_id="x", operation="update", epoch=1, sent_at=SENT_AT, state_hash="x", seq=settled)
+    row = TargetState(target=FULL.target, version=1, halo_id=HALO_ID, intent=intent)
+    waits = isinstance(say(command, row, Known(), AFTER), planned.Wait)
+    assert waits == older, "nor is an older state written over one that is being written"
+
+
 def test_several_matches_are_a_persons_decision_that_names_them() -> None:
     known = Known(match=planned.Several((11, 12), "name 'Smith'"))
     said = say(FULL, TargetState(target=FULL.target), known, AFTER)

@@ -84,9 +84,9 @@ def test_events_of_one_entity_fold_one_after_another() -> None:
     }
     quotes = [command for _, command in commands(made.outgoing) if command.kind == "quote"]
     assert [command.seq for command in quotes] == [
-        (1, 1, 1, -1, -1, -1, -1, 7),
-        (2, 1, 1, -1, -1, -1, -1, 7),
-        (3, 3, 2, -1, -1, -1, -1, 7),
+        (1, 1, 1, 7),
+        (2, 1, 1, 7),
+        (3, 3, 2, 7),
     ]
 
 

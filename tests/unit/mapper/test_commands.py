@@ -60,7 +60,7 @@ def test_a_new_revision_rewrites_the_same_targets_and_lines_that_are_gone_are_go
 def test_commands_carry_the_order_of_their_entity_and_ensures_none() -> None:
     record = folded((envelope(3), quote()), (status(5), QuoteStatus(status="sent")))
     made = mapped(record)
-    assert made.quote.seq == made.opportunity.seq == (5, 3, 3, -1, -1, -1, -1, 7)
+    assert made.quote.seq == made.opportunity.seq == (5, 3, 3, 7)
     assert {command.seq for command in made.commands if command.ensure} == {()}
     assert {command.kind for command in made.commands if command.ensure} == {"client", "site", "item"}
 

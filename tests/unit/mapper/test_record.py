@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from hub.store.records import Record
 from schemas.envelope import Envelope
+from schemas.ordering import Seq, order_of
 from schemas.quotes import Answers, Quote, QuoteConversion, QuoteStatus
 from services.mapper.record import fold, seq_of, versions_of
 from tests.unit.mapper.build import envelope, folded, line, quote, status
@@ -20,6 +21,10 @@ Event = tuple[Envelope, Quote | QuoteStatus | QuoteConversion]
 
 def contents(record: Record) -> dict[str, tuple[int, str, bytes]]:
     return {name: (group.version, group.hash, bytes(group.data)) for name, group in record.groups.items()}
+
+
+def place(record: Record, rule_sequence: int = 1) -> tuple[Seq, Seq]:
+    return order_of(seq_of(record, rule_sequence))
 
 
 def test_a_whole_quote_carries_head_and_lines_and_its_status_when_it_names_one() -> None:
@@ -49,7 +54,7 @@ def test_a_conversion_and_its_answers_are_groups_of_their_own() -> None:
     later = fold(after.record, envelope(3, "quote.converted.v1"), QuoteConversion(to="invoice"))
     assert later.changed == frozenset({"conversion"})
     assert versions_of(later.record) == {"head": 1, "lines": 1, "status": 1, "conversion": 3, "answers": 2}
-    assert seq_of(later.record, 1) > seq_of(after.record, 1) > seq_of(before, 1)
+    assert place(later.record) > place(after.record) > place(before)
 
 
 @pytest.mark.feature("quote.out_of_order", part="mapper")
@@ -117,19 +122,19 @@ def test_two_events_of_one_millisecond_have_an_order_that_is_not_their_arrival()
 def test_seq_rises_when_a_group_that_was_missing_arrives_with_a_low_version() -> None:
     before = folded((envelope(3), quote()))
     after = fold(before, status(2), QuoteStatus(status="draft")).record
-    assert seq_of(after, 9) > seq_of(before, 9)
+    assert place(after) > place(before)
 
 
 def test_seq_rises_with_the_rules_alone() -> None:
     record = folded((envelope(3), quote()))
-    assert seq_of(record, 10) > seq_of(record, 9)
+    assert place(record, 10) > place(record, 9)
 
 
 def test_a_first_revision_of_zero_counts() -> None:
     before = folded((envelope(1), quote()))
     after = fold(before, status(0), QuoteStatus(status="draft"))
     assert after.status == "effective"
-    assert seq_of(after.record, 1) > seq_of(before, 1)
+    assert place(after.record) > place(before)
 
 
 @st.composite
@@ -174,10 +179,10 @@ def test_any_arrival_of_a_history_gives_the_same_record_and_seq_never_falls() ->
             result = fold(record, about, content)
             assert result.status in ("effective", "repeat", "stale")
             if record is not None:
-                rises = seq_of(result.record, 1) > seq_of(record, 1)
+                rises = place(result.record) > place(record)
                 assert rises == (result.status == "effective")
             record = result.record
-            seqs.append(seq_of(record, 1))
+            seqs.append(place(record))
             seen[result.status] += 1
         assert record is not None
         assert contents(record) == contents(expected)
