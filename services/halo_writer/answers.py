@@ -14,7 +14,7 @@ import msgspec
 from hub.store import decisions, targets
 from hub.store.engine import Store
 from schemas.targets import Target
-from services.halo_writer.plan import NEW, SEVERAL, ByOurKey, Decide, Known, Matched, NoneOfThem
+from services.halo_writer.decisions import NEW, SEVERAL, ByOurKey, Decide, Known, Matched, NoneOfThem
 
 
 async def with_answer(store: Store, target: Target, asked: Decide, known: Known) -> Known | None:

@@ -21,8 +21,9 @@ from halo import Outcome, Reply
 from hub.store.targets import Restored
 from schemas.control import ArrayProof
 from schemas.targets import Kind, Target, TargetState
+from services.halo_writer.decisions import FindMatch, Known, Update
 from services.halo_writer.kinds import SPECS
-from services.halo_writer.plan import FindMatch, Known, Update, plan
+from services.halo_writer.plan import plan
 from services.halo_writer.restored import unseen_since
 from services.halo_writer.work import Work
 

@@ -18,7 +18,7 @@ from schemas.outcomes import DeadLetter, DuplicateSuspected, Outcome, Result, St
 from schemas.registry import decode, encode
 from schemas.targets import PICKED, Intent, Target, TargetState
 from schemas.topics import COMMANDS, CONTROL, DEAD_LETTERS, OUTCOMES, TARGETS
-from services.halo_writer.plan import NEW
+from services.halo_writer.decisions import NEW
 from services.halo_writer.tools import Parked
 from services.halo_writer.work import Superseded, Work
 

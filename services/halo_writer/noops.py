@@ -13,8 +13,9 @@ from hub.bus.records import Outgoing
 from hub.store.targets import Restored
 from schemas.targets import Target, TargetState
 from services.halo_writer import ending as tell
+from services.halo_writer.decisions import Known, Repeat, Superseded, Unchanged
 from services.halo_writer.ending import Ending
-from services.halo_writer.plan import Known, Repeat, Superseded, Unchanged, plan
+from services.halo_writer.plan import plan
 from services.halo_writer.restored import generation_of, unseen_since
 from services.halo_writer.tools import Ended
 from services.halo_writer.work import Work

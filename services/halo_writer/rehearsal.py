@@ -24,7 +24,7 @@ from schemas.commands import (
 from schemas.identity import id_of
 from schemas.outcomes import Outcome
 from schemas.targets import KINDS, Kind, Target, TargetState
-from services.halo_writer import plan as planned
+from services.halo_writer import decisions as planned
 from services.halo_writer.ending import Ending, next_state, stored_outcome
 from services.halo_writer.kinds import SPECS
 from services.halo_writer.kinds.base import (
@@ -39,6 +39,7 @@ from services.halo_writer.kinds.base import (
     with_others,
 )
 from services.halo_writer.names import folded
+from services.halo_writer.plan import plan
 from services.halo_writer.resolve import (
     NeedsTarget,
     NotWanted,
@@ -93,7 +94,7 @@ class Rehearsal:
         row = self._rows.get(command.target) or TargetState(target=command.target)
         known = planned.Known()
         while True:
-            decision = planned.plan(command, row, known, now=0.0, settle_s=0.0)
+            decision = plan(command, row, known, now=0.0, settle_s=0.0)
             match decision:
                 case planned.FindMatch():
                     place = self._resolved(command, place_fields(command))

@@ -21,7 +21,7 @@ from schemas.commands import Command, UpsertClient
 from schemas.targets import Target, TargetState
 from services.halo_writer import ending as tell
 from services.halo_writer.ending import Ending, Stored
-from services.halo_writer.find import CATALOGUED
+from services.halo_writer.kinds import CATALOGUED
 from services.halo_writer.tools import Tools
 from services.halo_writer.work import Work
 

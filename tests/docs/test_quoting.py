@@ -7,7 +7,7 @@ import re
 from hub.tenants.load import accept
 from schemas.envelope import from_headers, headers_of
 from schemas.registry import TYPES
-from services.halo_writer.plan import SEVERAL, UNPROVEN
+from services.halo_writer.decisions import SEVERAL, UNPROVEN
 from services.mapper.answers import EXISTS, GONE, MISSING
 from tests.docs.guides import blocks, text_of
 from tests.unit.tenants.test_load import MINIMAL

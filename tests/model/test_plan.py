@@ -17,10 +17,11 @@ from hypothesis.stateful import initialize, invariant, rule
 from schemas.commands import Command
 from schemas.identity import id_of
 from schemas.targets import Intent, TargetState
+from services.halo_writer import decisions as planned
 from services.halo_writer import ending as tell
-from services.halo_writer import plan as planned
+from services.halo_writer.decisions import ByOurKey, Known, ReadBack
 from services.halo_writer.ending import Ending, next_state, stored_outcome
-from services.halo_writer.plan import ByOurKey, Known, ReadBack, plan
+from services.halo_writer.plan import plan
 from tests.model.machines import Machine, run
 from tests.model.protocol.parts import revisions
 from tests.unit.halo_writer.build import sealed, work_of

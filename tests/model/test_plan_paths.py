@@ -11,8 +11,8 @@ import pytest
 
 from schemas.commands import Command
 from schemas.targets import TargetState
-from services.halo_writer import plan as planned
-from services.halo_writer.plan import ByOurKey, Known, ReadBack
+from services.halo_writer import decisions as planned
+from services.halo_writer.decisions import ByOurKey, Known, ReadBack
 from tests.unit.halo_writer.plan_cases import (
     AFTER,
     ASKS,

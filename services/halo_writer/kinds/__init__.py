@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from schemas.control import CatalogueKind
 from schemas.targets import Kind
 from services.halo_writer.kinds import (
     attachment,
@@ -20,3 +21,5 @@ SPECS: dict[Kind, KindSpec] = {
     module.SPEC.kind: module.SPEC
     for module in (client, site, user, item, opportunity, quote, attachment, won, sales_order)
 }
+CATALOGUED: dict[str, CatalogueKind] = {"client": "client", "user": "user", "item": "item"}
+"""The kinds that the catalogue has, under its own names."""

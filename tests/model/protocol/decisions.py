@@ -20,12 +20,13 @@ from schemas.identity import group_hashes, id_of
 from schemas.outcomes import Result
 from schemas.targets import Intent, TargetState
 from schemas.topics import COMMANDS
+from services.halo_writer import decisions as planned
 from services.halo_writer import ending as tell
-from services.halo_writer import plan as planned
 from services.halo_writer.coalesce import coalesce, in_order, newest
+from services.halo_writer.course import Course
+from services.halo_writer.decisions import ByOurKey, Known, ReadBack
 from services.halo_writer.ending import Ending
-from services.halo_writer.execute import Execution
-from services.halo_writer.plan import ByOurKey, Known, ReadBack
+from services.halo_writer.execute import decided
 from services.halo_writer.tools import Tools
 from services.halo_writer.work import Work, from_pending, pending_row
 from tests.model.protocol.parts import NEVER, Job, Rules, Setup, Waiting, Write
@@ -189,12 +190,11 @@ class Decisions:
         if question.old and not self.rules.distrusts_rows_of_before_a_restore:
             row = msgspec.structs.replace(row, look_first=row.halo_id is None, generation=1)
         work = self._work(Job(question.target, question.command, old=question.old))
-        execution = Execution(_tools(), work, row, _restored(question))
-        execution._known = known_of(question)
-        decision = execution._decided()
+        course = Course(_tools(), work, row, _restored(question), known=known_of(question))
+        decision = decided(course)
         if isinstance(decision, planned.FindMatch):
-            execution._known = msgspec.structs.replace(execution._known, match=planned.NoMatch())
-            decision = execution._decided()
+            course.known = msgspec.structs.replace(course.known, match=planned.NoMatch())
+            decision = decided(course)
         return decision, row
 
     def _groups(self, question: Question, names: Sequence[str] | None) -> tuple[int, ...]:

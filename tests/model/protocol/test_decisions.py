@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from schemas.targets import TargetState
-from services.halo_writer import plan as planned
+from services.halo_writer import decisions as planned
 from tests.model.protocol.decisions import Decisions, plain_row
 from tests.model.protocol.explore import explore
 from tests.model.protocol.test_protocol import quote, quote_on_client

@@ -11,8 +11,9 @@ import msgspec
 from schemas.commands import Command
 from schemas.identity import group_hashes, id_of
 from schemas.targets import Intent, TargetState
-from services.halo_writer import plan as planned
-from services.halo_writer.plan import ByOurKey, Known, ReadBack, plan
+from services.halo_writer import decisions as planned
+from services.halo_writer.decisions import ByOurKey, Known, ReadBack
+from services.halo_writer.plan import plan
 from tests.unit.halo_writer.build import Tool, sealed
 
 SENT_AT = 1000.0

@@ -18,10 +18,10 @@ import msgspec
 from schemas.commands import Command
 from schemas.identity import id_of
 from schemas.targets import Intent, TargetState
+from services.halo_writer import decisions as planned
 from services.halo_writer import ending as tell
-from services.halo_writer import plan as planned
+from services.halo_writer.decisions import ByOurKey, Known, ReadBack
 from services.halo_writer.ending import Ending, next_state, stored_outcome
-from services.halo_writer.plan import ByOurKey, Known, ReadBack
 from tests.unit.halo_writer.build import work_of
 from tests.unit.halo_writer.protocol_parts import (
     LAG_S,

@@ -8,8 +8,9 @@ from typing import Literal
 
 from schemas.commands import Command, Field, Named
 from schemas.targets import TargetState
-from services.halo_writer import plan as planned
-from services.halo_writer.plan import Known
+from services.halo_writer import decisions as planned
+from services.halo_writer.decisions import Known
+from services.halo_writer.plan import plan
 from tests.unit.halo_writer.build import Tool, changed
 
 SEND_WITHIN_S = 2.0
@@ -27,7 +28,7 @@ Record = dict[str, str]
 class Rules:
     """The protocol's rules; a test switches one off to see that the world then breaks."""
 
-    plan: Plan = planned.plan
+    plan: Plan = plan
     settle_s: float = SETTLE_S
     saves_are_conditional: bool = True
     sends_are_fenced: bool = True

@@ -18,9 +18,10 @@ from schemas.identity import group_hashes
 from schemas.targets import Intent, Kind, Target, TargetState
 from services.halo_writer.arrays import may_go_together, why_not_again
 from services.halo_writer.coalesce import in_order
+from services.halo_writer.decisions import FindMatch, Known, Update
 from services.halo_writer.kinds import SPECS
 from services.halo_writer.kinds.base import KindSpec
-from services.halo_writer.plan import FindMatch, Known, Update, plan
+from services.halo_writer.plan import plan
 from services.halo_writer.work import Work
 from tests.unit.halo_writer.build import Tool, sealed, work_of
 

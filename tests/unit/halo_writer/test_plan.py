@@ -9,9 +9,9 @@ import pytest
 
 from schemas.identity import group_hashes, id_of
 from schemas.targets import Intent, TargetState
-from services.halo_writer import plan as planned
+from services.halo_writer import decisions as planned
+from services.halo_writer.decisions import ByOurKey, Known, ReadBack
 from services.halo_writer.ending import forgotten
-from services.halo_writer.plan import ByOurKey, Known, ReadBack
 from tests.unit.halo_writer.build import Tool
 from tests.unit.halo_writer.plan_cases import (
     AFTER,

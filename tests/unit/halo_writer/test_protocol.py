@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from schemas.commands import Command
 from schemas.targets import TargetState
-from services.halo_writer import plan as planned
-from services.halo_writer.plan import ByOurKey, Known
+from services.halo_writer import decisions as planned
+from services.halo_writer.decisions import ByOurKey, Known
+from services.halo_writer.plan import plan
 from tests.unit.halo_writer.protocol import World
 from tests.unit.halo_writer.protocol_parts import REACH_S, Broken, Rules, commands
 
@@ -74,16 +75,16 @@ def without_look_up(
     command: Command, row: TargetState, known: Known, *, now: float, settle_s: float
 ) -> planned.Decision:
     blind = Known(by_our_key=ByOurKey((), proven=True, at=float("inf")), match=planned.NoMatch())
-    decision = planned.plan(command, row, known, now=now, settle_s=settle_s)
+    decision = plan(command, row, known, now=now, settle_s=settle_s)
     if isinstance(decision, planned.FindOurKey):
-        return planned.plan(command, row, blind, now=now, settle_s=settle_s)
+        return plan(command, row, blind, now=now, settle_s=settle_s)
     return decision
 
 
 def without_seq(
     command: Command, row: TargetState, known: Known, *, now: float, settle_s: float
 ) -> planned.Decision:
-    decision = planned.plan(command, row, known, now=now, settle_s=settle_s)
+    decision = plan(command, row, known, now=now, settle_s=settle_s)
     if isinstance(decision, planned.Superseded) and row.halo_id is not None and row.intent is None:
         return planned.Update(row.halo_id, ("head", "status", "lines"))
     return decision

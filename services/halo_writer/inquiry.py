@@ -1,0 +1,104 @@
+"""What one command needs to know before it may be written: its references' ids, its record, and people's answers."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+import msgspec
+
+from hub.store.pending import DECISION
+from services.halo_writer.answers import with_answer
+from services.halo_writer.closing import Closing
+from services.halo_writer.compare import equal
+from services.halo_writer.course import Course
+from services.halo_writer.decisions import Decide, FindMatch, FindOurKey, ReadBack, ReadRecord
+from services.halo_writer.find import Finder
+from services.halo_writer.kinds.base import Row
+from services.halo_writer.look_up import LookUp
+from services.halo_writer.marked import by_our_key
+from services.halo_writer.names import Unknown
+from services.halo_writer.resolve import NotWanted, Ready, place_fields, resolve_references, waits_for
+from services.halo_writer.tools import Ended, Parked
+
+
+class Inquiry:
+    """Finds out into the course. What is found missing ends the command, or is what it waits for.
+
+    All raise LookupFailed and GateClosed, and what ending raises.
+    """
+
+    def __init__(self, course: Course, closing: Closing) -> None:
+        self._course = course
+        self._closing = closing
+        tools = course.tools
+        self._look = LookUp(tools.store, tools.client, fresh_s=tools.fresh_s, noted=course.work.noted)
+        self._finder = Finder(self._look)
+
+    async def ask(self, question: FindOurKey | FindMatch | ReadRecord) -> Ended | Parked | None:
+        """Find out what the plan asks; None means that more is known now."""
+        course = self._course
+        spec, command = course.spec, course.command
+        compares = isinstance(question, ReadRecord) and not command.ensure
+        waiting = await self.resolve(command.state_fields() if compares else place_fields(command))
+        if waiting is not None:
+            return waiting
+        match question:
+            case FindOurKey():
+                ours = await by_our_key(self._look, spec, command, course.resolved, course.now())
+                course.known = msgspec.structs.replace(course.known, by_our_key=ours)
+            case FindMatch():
+                found = await self._finder.match(spec, command, course.resolved)
+                course.known = msgspec.structs.replace(course.known, match=found)
+            case ReadRecord(halo_id):
+                read = await self.read_back(halo_id, compares=compares)
+                course.known = course.known.having_read(read)
+            case _:
+                assert_never(question)
+        return None
+
+    async def read_back(self, halo_id: int, *, compares: bool) -> ReadBack:
+        """Read the record, its parts into the row; `compares` it with all that the command owns of it."""
+        course = self._course
+        record = await self._look.record(course.spec, course.command, course.resolved, halo_id)
+        if record is None:
+            return ReadBack(halo_id, exists=False)
+        course.record = record
+        # What Halo has now decides which lines exist: an id that it lost must not be sent again.
+        children = course.spec.children(course.command, record, course.row)
+        course.row = msgspec.structs.replace(course.row, children=children)
+        same = compares and equal(course.whole(halo_id), record)
+        return ReadBack(halo_id, exists=True, equal=same)
+
+    async def resolve(self, fields: tuple[str, ...]) -> Ended | Parked | None:
+        """The ids of all that these fields refer to; None once they are known."""
+        course = self._course
+        async with course.tools.store.read() as conn:
+            resolution = await resolve_references(conn, course.command, fields)
+        match resolution:
+            case Ready(resolved, notices):
+                course.resolved = resolved
+                course.notices += [notice for notice in notices if notice not in course.notices]
+                return None
+            case NotWanted(code, message):
+                return await self._closing.skipped(code, message)
+            case Unknown(message, fix):
+                return await self._closing.rejected("name.unknown", message, fix)
+            case _:
+                return waits_for(resolution, course.now(), course.tools.timing)
+
+    async def answer_to(self, asked: Decide) -> Parked | None:
+        """Go on by what a person has answered, or wait for it."""
+        course = self._course
+        known = await with_answer(course.tools.store, course.command.target, asked, course.known)
+        if known is None:
+            again = course.now() + course.tools.timing.dependency_s
+            return Parked(DECISION, again, note=asked.message, question=asked.question, choices=asked.choices)
+        course.known = known
+        return None
+
+    async def with_parts(self, record: Row, halo_id: int) -> Row:
+        """A record as Halo answered a write, with what the next write needs of it and the answer lacks."""
+        course = self._course
+        if course.spec.parts(course.command) - record.keys():
+            return record | await self._look.details(course.spec, halo_id)
+        return record
