@@ -23,12 +23,13 @@ KINDS: tuple[Kind, ...] = (
     "won",
     "sales_order",
 )
-"""In the order of dependencies: what others refer to comes first."""
+"""In the order of dependencies: what others refer to comes first. Nothing that is stored depends on a kind's place."""
 
 PICKED = "halo:"
 """How the scope of an opportunity begins that Halo had already when a quote named it; its Halo id follows."""
 LEAD = "lead"
 """The scope of an opportunity that stands for a company which is no Halo client; its id is the company's."""
+_PARTS_OF_KEY, _KIND_IN_KEY = 6, 3
 OUR_KEY_LENGTH = 32
 OUR_MARK = "hub-"
 """What each of our keys begins with."""
@@ -55,6 +56,12 @@ class Target(OwnData, order=True, frozen=True, kw_only=True):
         """One line of text that names the target uniquely; the key on `hub.targets.v1` and in the store."""
         parts = (self.tenant, self.instance, self.source, self.kind, self.id, self.scope)
         return "/".join(part.replace("%", "%25").replace("/", "%2F") for part in parts)
+
+
+def kind_in(key: str) -> str:
+    """The kind of the record that a target's key names, known to this release or not; empty for any other text."""
+    parts = key.split("/")
+    return parts[_KIND_IN_KEY] if len(parts) == _PARTS_OF_KEY else ""
 
 
 def our_key(target: Target, part: str = "") -> str:

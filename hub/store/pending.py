@@ -15,12 +15,25 @@ from sqlalchemy.sql.selectable import Select
 
 from hub.store.sql import insert_into, is_one_of, storable
 from hub.store.tables import pending as table
+from schemas.targets import kind_in
 
 Stage = Literal["mapper", "writer"]
 DECISION = "decision"
 """The reason of a row that waits for a person's answer."""
 
 _SEQ_DIGITS = 19
+_PHASES = {
+    "client": 0,
+    "site": 1,
+    "user": 2,
+    "item": 3,
+    "opportunity": 4,
+    "quote": 5,
+    "attachment": 6,
+    "won": 7,
+    "sales_order": 8,
+}
+"""By which 0.1.0 knows a row's kind. Nothing here reads it; the next release stops writing it, and another drops it."""
 
 
 class Pending(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,28 +53,31 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
     waits_for: str | None = None
     not_before: float
     since: float
-    phase: int
     seq: tuple[int, ...] = ()
     attempts: int = 0
     note: str | None = None
 
 
 class Brief(msgspec.Struct, frozen=True, kw_only=True):
-    """What decides when a row runs, without the message itself: all that is kept in memory of a long backlog."""
+    """What decides when a row runs, without the message itself: all that is kept in memory of a long backlog.
+
+    `kind` is that of its target; empty for a row that is no target's.
+    """
 
     target_key: str
-    message_id: str
+    kind: str
     reason: str
     waits_for: str | None
     not_before: float
     since: float
-    phase: int
-    seq: tuple[int, ...]
     attempts: int
 
     @classmethod
     def of(cls, row: Pending) -> Brief:
-        return cls(**{name: getattr(row, name) for name in cls.__struct_fields__})
+        return cls(kind=kind_in(row.target_key), **{name: getattr(row, name) for name in _BRIEF})
+
+
+_BRIEF = tuple(name for name in Brief.__struct_fields__ if name != "kind")
 
 
 class Backlog(msgspec.Struct, frozen=True):
@@ -72,6 +88,9 @@ class Backlog(msgspec.Struct, frozen=True):
     reason: str
     count: int
     oldest_since: float
+
+
+_WHOLE = select(*(table.c[name] for name in Pending.__struct_fields__))
 
 
 async def put(conn: AsyncConnection, row: Pending) -> None:
@@ -106,16 +125,16 @@ async def remove(
 
 
 async def of_tenant(conn: AsyncConnection, tenant: str, stage: Stage) -> list[Pending]:
-    """All that waits for a tenant, in the order in which it is to run: by phase, then seq."""
-    statement = select(table).where(table.c.tenant == tenant, table.c.stage == stage)
-    return await _rows(conn, statement.order_by(table.c.phase, table.c.seq, table.c.target_key))
+    """All that waits for a tenant, what waits longest first."""
+    statement = _WHOLE.where(table.c.tenant == tenant, table.c.stage == stage)
+    return await _rows(conn, statement.order_by(table.c.since, table.c.target_key))
 
 
 async def load(conn: AsyncConnection, tenant: str, stage: Stage, target_keys: Iterable[str]) -> list[Pending]:
     """The rows of those targets that have one, in no order."""
     return await _rows(
         conn,
-        select(table).where(
+        _WHOLE.where(
             table.c.tenant == tenant, table.c.stage == stage, is_one_of(conn, table.c.target_key, target_keys)
         ),
     )
@@ -123,10 +142,10 @@ async def load(conn: AsyncConnection, tenant: str, stage: Stage, target_keys: It
 
 async def briefs(conn: AsyncConnection, tenant: str, stage: Stage) -> list[Brief]:
     """All that waits for a tenant, without the messages."""
-    columns = [table.c[name] for name in Brief.__struct_fields__]
+    columns = [table.c[name] for name in _BRIEF]
     statement = select(*columns).where(table.c.tenant == tenant, table.c.stage == stage)
     found = (await conn.execute(statement)).mappings()
-    return [Brief(**{**row, "seq": _seq(row["seq"])}) for row in found]
+    return [Brief(kind=kind_in(row["target_key"]), **row) for row in found]
 
 
 async def due_tenants(
@@ -178,7 +197,7 @@ async def listing(
     conn: AsyncConnection, tenant: str | None = None, reason: str | None = None, limit: int = 100
 ) -> list[Pending]:
     """Up to `limit` rows for people to look at, those that wait longest first."""
-    statement = select(table).order_by(table.c.since, table.c.tenant, table.c.target_key).limit(limit)
+    statement = _WHOLE.order_by(table.c.since, table.c.tenant, table.c.target_key).limit(limit)
     if tenant is not None:
         statement = statement.where(table.c.tenant == tenant)
     if reason is not None:
@@ -188,7 +207,11 @@ async def listing(
 
 def _columns(row: Pending) -> dict[str, Any]:
     values = {name: getattr(row, name) for name in row.__struct_fields__}
-    return values | {"seq": _sortable(row.seq), "note": None if row.note is None else storable(row.note)}
+    return values | {
+        "seq": _text(row.seq),
+        "note": None if row.note is None else storable(row.note),
+        "phase": _PHASES.get(kind_in(row.target_key), 0),
+    }
 
 
 async def _rows(conn: AsyncConnection, statement: Select[Any]) -> list[Pending]:
@@ -196,8 +219,7 @@ async def _rows(conn: AsyncConnection, statement: Select[Any]) -> list[Pending]:
     return [Pending(**{**row, "seq": _seq(row["seq"])}) for row in found]
 
 
-def _sortable(seq: tuple[int, ...]) -> str:
-    """Text that sorts as the tuple does, in any collation."""
+def _text(seq: tuple[int, ...]) -> str:
     return ".".join(f"{number:0{_SEQ_DIGITS}d}" for number in seq)
 
 

@@ -101,5 +101,4 @@ def of_newer_release(record: Record, envelope: Envelope, now: float) -> Pending:
         reason="version",
         not_before=now + 3600.0,
         since=now,
-        phase=0,
     )

@@ -21,7 +21,6 @@ from collections.abc import Iterable
 import msgspec
 
 from hub.store.pending import Brief, Pending
-from schemas.targets import KINDS
 from services.halo_writer.coalesce import Place, coalesce, in_order, newest, place_of
 from services.halo_writer.standing import Standing, is_hold
 from services.halo_writer.work import Work
@@ -209,7 +208,7 @@ class Queue:
             if standing.stops(work.command.target.kind, work.row_key, now) is None:
                 waiting.append((work.taken_at, len(waiting), work))
         for key, brief in self._rows.items():
-            kind = KINDS[brief.phase]
+            kind = brief.kind
             if kind in to_probe:
                 if self._may_try(brief, now):
                     probes[kind] = min(probes.get(kind, brief), brief, key=lambda b: (b.attempts, b.since))
@@ -256,7 +255,7 @@ class Queue:
         to_probe = set(standing.kinds_to_probe(now))
         due = float("inf")
         for brief in self._rows.values():
-            kind = KINDS[brief.phase]
+            kind = brief.kind
             if kind in to_probe:
                 due = min(due, now if self._may_try(brief, now) else brief.not_before)
             elif standing.stops(kind, brief.target_key, now) is None:

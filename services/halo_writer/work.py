@@ -166,7 +166,6 @@ def pending_row(
         waits_for=waits_for,
         not_before=not_before,
         since=work.row.since if work.row else min(now, work.taken_at or now),
-        phase=work.phase,
         seq=work.command.seq,
         attempts=work.attempts + tried,
         note=note,

@@ -284,7 +284,6 @@ def _row(
         waits_for=None if orphan_of is None else waiting_key(orphan_of),
         not_before=at,
         since=at,
-        phase=0,
     )
 
 

@@ -124,7 +124,6 @@ async def fill(url: str) -> None:
                 reason="decision",
                 not_before=now,
                 since=now,
-                phase=5,
                 note=word,
             )
             await pending.put(conn, row)

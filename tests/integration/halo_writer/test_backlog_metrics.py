@@ -136,7 +136,6 @@ def waiting(tenant: str) -> Pending:
         reason="limited",
         not_before=1e12,
         since=0.0,
-        phase=0,
     )
 
 

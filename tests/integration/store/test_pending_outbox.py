@@ -4,9 +4,11 @@ import asyncio
 from typing import Any
 
 import msgspec
+from sqlalchemy import select, update
 
 from hub.store import Store, outbox, pending
 from hub.store.pending import Backlog, Pending
+from hub.store.tables import pending as table
 
 
 def row(target_key: str = "acme/h/s/client/1/", **fields: Any) -> Pending:
@@ -21,7 +23,6 @@ def row(target_key: str = "acme/h/s/client/1/", **fields: Any) -> Pending:
         "waits_for": "acme/h/s/client/0/",
         "not_before": 100.5,
         "since": 50.25,
-        "phase": 1,
         "seq": (3, 1),
         "attempts": 2,
         "note": "Halo did not answer",
@@ -39,7 +40,7 @@ async def test_a_row_comes_back_as_it_was_put(store: Store) -> None:
     bare = row("b", waits_for=None, note=None, seq=())
     await put(store, row(note="a\0b"), row(), bare)
     async with store.read() as conn:
-        assert await pending.of_tenant(conn, "acme", "writer") == [bare, row()]
+        assert await pending.of_tenant(conn, "acme", "writer") == [row(), bare]
 
 
 async def test_a_newer_message_replaces_the_row_but_not_since_when_it_waits(store: Store) -> None:
@@ -51,12 +52,31 @@ async def test_a_newer_message_replaces_the_row_but_not_since_when_it_waits(stor
         ]
 
 
-async def test_rows_come_by_phase_then_seq_as_numbers(store: Store) -> None:
-    order = [(1, ()), (1, (2,)), (1, (2, 1)), (1, (10,)), (1, (2**62, 1)), (2, (1,)), (10, (0,))]
-    rows = [row(f"t{index}", phase=phase, seq=seq) for index, (phase, seq) in enumerate(order)]
+async def test_rows_come_with_their_sequences_those_that_wait_longest_first(store: Store) -> None:
+    seqs: list[tuple[int, ...]] = [(), (2,), (3, -1, -1, 1), (2**62, 10, 1)]
+    rows = [row(f"t{age}", since=age, seq=seq) for age, seq in enumerate(seqs)]
     await put(store, *reversed(rows))
     async with store.read() as conn:
-        assert [(each.phase, each.seq) for each in await pending.of_tenant(conn, "acme", "writer")] == order
+        assert [each.seq for each in await pending.of_tenant(conn, "acme", "writer")] == seqs
+
+
+async def test_a_rows_kind_is_its_targets_whatever_place_a_release_gave_it(store: Store) -> None:
+    """The order of kinds is each release's own: a later one may put a kind between two others."""
+    keys = {"acme/h/s/lead/1/": "lead", "acme/h/s/quote/1/": "quote", "version/1": ""}
+    await put(store, *map(row, keys))
+    async with store.write() as conn:
+        await conn.execute(update(table).values(phase=3))
+        briefs = await pending.briefs(conn, "acme", "writer")
+    assert {brief.target_key: brief.kind for brief in briefs} == keys
+
+
+async def test_a_release_that_reads_places_finds_those_that_it_knows(store: Store) -> None:
+    known = ["client", "site", "user", "item", "opportunity", "quote", "attachment", "won", "sales_order"]
+    await put(store, *(row(f"acme/h/s/{kind}/1/") for kind in (*known, "later")))
+    async with store.read() as conn:
+        found = await conn.execute(select(table.c.target_key, table.c.phase))
+    phases = {key.split("/")[3]: phase for key, phase in found}
+    assert phases == {**{kind: place for place, kind in enumerate(known)}, "later": 0}
 
 
 async def test_tenants_and_stages_are_apart(store: Store) -> None:

@@ -44,7 +44,6 @@ def waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., No
                         reason=reason,
                         not_before=now + 60,
                         since=now - age_s,
-                        phase=1,
                         note="which of the two is it?",
                     ),
                 )

@@ -141,6 +141,17 @@ def test_a_kind_that_is_held_waits_and_its_neighbours_run() -> None:
     assert [work.target_key for work in queue.held(standing, 0.5)] == [key("b")]
 
 
+def test_a_row_of_a_kind_that_this_release_does_not_know_is_held_by_no_other_kinds_trouble() -> None:
+    queue, standing = Queue(), Standing("acme", TIMING)
+    for name in "xy":
+        standing.denied("client", name, 0.0, None)
+    for target_key in ("acme/h/s/lead/1/", "version/event-1"):
+        row = msgspec.structs.replace(row_of(work_of(full("a"))), target_key=target_key)
+        queue.row_written(Brief.of(row))
+    waiting(queue, TOOL.client())
+    assert keys(queue, standing, 0.5) == {"acme/h/s/lead/1/", "version/event-1"}
+
+
 def test_a_held_kind_is_tried_with_the_record_that_was_tried_least() -> None:
     queue, standing = Queue(), Standing("acme", TIMING)
     opened = None
