@@ -22,6 +22,8 @@ ANSWERED = "decision.answered.v1"
 _ID_SHOWN = 8
 _WRITERS = ("match.several", "create.unproven")
 """The questions that are open as long as their command waits, answered or not."""
+_MAPPERS = ("won.opp.exists", "won.opp.missing")
+"""The questions that are open as long as the present state of their record asks them, and nobody has answered."""
 app = typer.Typer(help="Questions that only a person can answer: list, answer.", no_args_is_help=True)
 Tenant = Annotated[str | None, typer.Option(help="Only this tenant's.")]
 
@@ -102,8 +104,8 @@ def fits(asked: DecisionRequested, choice: str) -> bool:
 async def questions(control: AsyncIterator[Record], waiting: Collection[tuple[str, str]]) -> list[Question]:
     """Every question on the log, oldest first, with its last answer.
 
-    `waiting` are the (tenant, target key) whose commands wait for a person: a question of the writer's is open only
-    while one does, since what it asks may have settled by itself.
+    `waiting` are the (tenant, target key) whose commands wait for a person, and the (tenant, id) of questions that
+    records still ask: what was asked may have settled by itself.
     """
     found: dict[tuple[str, str, str], Question] = {}
     async for record in control:
@@ -134,14 +136,20 @@ async def questions(control: AsyncIterator[Record], waiting: Collection[tuple[st
 def _is_open(question: Question, waiting: Collection[tuple[str, str]]) -> bool:
     if question.data.question in _WRITERS:
         return (question.tenant, question.data.target.key) in waiting
+    if question.data.question in _MAPPERS and not any(
+        (question.tenant, id_) in waiting for id_ in question.ids
+    ):
+        return False
     return question.answer is None
 
 
 async def _read(settings: Settings, tenant: str | None) -> list[Question]:
     async with context.store(settings) as store, store.read() as conn:
-        rows = await pending.waiting_for(conn, "writer", pending.DECISION)
-    control = context.records_of(settings, CONTROL)
-    return [one for one in await questions(control, set(rows)) if tenant in (None, one.tenant)]
+        commands = await pending.waiting_for(conn, "writer", pending.DECISION)
+        records = await pending.waiting_for(conn, "mapper", pending.DECISION)
+    waiting = {(of, key) for of, key, _ in commands} | {(of, id_) for of, _, id_ in records}
+    found = await questions(context.records_of(settings, CONTROL), waiting)
+    return [one for one in found if tenant in (None, one.tenant)]
 
 
 def _line(question: Question) -> dict[str, Any]:

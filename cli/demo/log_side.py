@@ -75,8 +75,10 @@ async def backlog(settings: Settings) -> Backlog:
     events += await _behind(settings, FEEDS_GROUP, CONTROL)
     commands = await _behind(settings, WRITER_GROUP, COMMANDS)
     async with context.store(settings) as store, store.read() as conn:
-        waiting = await pending.count_by_reason(conn)
+        counted = await pending.count_by_reason(conn)
         unpublished = await outbox.depth(conn)
+    # What is asked about a record holds nothing back but the step that it is about.
+    waiting = [line for line in counted if (line.stage, line.reason) != ("mapper", pending.DECISION)]
     reasons = tuple(f"{line.count} {line.stage}/{line.reason}" for line in waiting)
     return Backlog(events, commands, sum(line.count for line in waiting), unpublished, reasons)
 

@@ -5,7 +5,7 @@ While a target has a row, newer messages of it replace the row instead of runnin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -19,7 +19,7 @@ from schemas.targets import kind_in
 
 Stage = Literal["mapper", "writer"]
 DECISION = "decision"
-"""The reason of a row that waits for a person's answer."""
+"""The reason of a row that waits for a person's answer: a command in the writer, a record's question in the mapper."""
 
 _SEQ_DIGITS = 19
 _PHASES = {
@@ -172,12 +172,27 @@ async def to_try_now(conn: AsyncConnection, stage: Stage, reason: str) -> list[t
     return [(row.tenant, row.target_key) for row in await conn.execute(statement)]
 
 
-async def waiting_for(conn: AsyncConnection, stage: Stage, reason: str) -> list[tuple[str, str]]:
-    """All rows of this reason, as (tenant, target key)."""
-    statement = select(table.c.tenant, table.c.target_key).where(
+async def waiting_for(conn: AsyncConnection, stage: Stage, reason: str) -> list[tuple[str, str, str]]:
+    """All rows of this reason, as (tenant, target key, message id)."""
+    statement = select(table.c.tenant, table.c.target_key, table.c.message_id).where(
         table.c.stage == stage, table.c.reason == reason
     )
-    return [(row.tenant, row.target_key) for row in await conn.execute(statement)]
+    return [(row.tenant, row.target_key, row.message_id) for row in await conn.execute(statement)]
+
+
+async def keys_of(
+    conn: AsyncConnection, stage: Stage, reason: str, among: Collection[tuple[str, str]]
+) -> set[tuple[str, str]]:
+    """Which of these (tenant, target key) have a row of this reason."""
+    if not among:
+        return set()
+    statement = select(table.c.tenant, table.c.target_key).where(
+        is_one_of(conn, table.c.tenant, {tenant for tenant, _ in among}),
+        table.c.stage == stage,
+        is_one_of(conn, table.c.target_key, {key for _, key in among}),
+        table.c.reason == reason,
+    )
+    return {(row.tenant, row.target_key) for row in await conn.execute(statement)} & set(among)
 
 
 async def tenants_with(conn: AsyncConnection, stage: Stage, reason: str) -> list[str]:

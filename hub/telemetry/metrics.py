@@ -115,7 +115,7 @@ class Metrics:
             registry=self.registry,
         )
         self.pending_rows = self._gauge(
-            "pending_rows", "Commands and events that wait, by reason", "tenant", "reason"
+            "pending_rows", "Commands, events and questions that wait, by reason", "tenant", "reason"
         )
         self.pending_oldest_age = self._gauge(
             "pending_oldest_age_seconds", "Age of what has waited longest, by reason", "tenant", "reason"

@@ -66,7 +66,10 @@ class Settled(msgspec.Struct, frozen=True):
 
 
 class Batch:
-    """Folds and maps events onto the records that were loaded for them. Made anew for each batch."""
+    """Folds and maps events onto the records that were loaded for them. Made anew for each batch.
+
+    `asking` has the questions that wait for a person by what was mapped last of each record, and the event of that.
+    """
 
     def __init__(
         self,
@@ -89,6 +92,7 @@ class Batch:
         self.arrived: set[RecordKey] = set()
         self.parked: list[Event] = []
         self.questions: list[tuple[Event, Question]] = []
+        self.asking: dict[RecordKey, tuple[Event, tuple[Question, ...]]] = {}
         self.surprises: list[tuple[Event, Exception]] = []
 
     def run(self, events: Sequence[Event]) -> None:
@@ -148,7 +152,10 @@ class Batch:
         except MappingRejected as error:
             return _refuse(event, "mapping.rejected", error.faults)
         if isinstance(made, str):
+            if made == "switched_off":
+                self.asking[event.key] = (event, ())
             return made
+        self.asking[event.key] = (event, made.questions)
         self.questions += [(event, question) for question in made.questions]
         self.outgoing += [question_message(question, event.envelope) for question in made.questions]
         if isinstance(made, NothingToWrite):

@@ -32,8 +32,8 @@ def basis_of(
     )
 
 
-def question_message(question: Question, event: Envelope) -> Outgoing:
-    """The message of one question: the same however often the same state of its record asks it."""
+def question_event(question: Question, event: Envelope) -> tuple[Envelope, DecisionRequested]:
+    """The event of one question: the same however often the same state of its record asks it."""
     envelope = Envelope(
         id=derived_id("decision", question.target.key, question.id),
         source=SOURCE,
@@ -48,6 +48,11 @@ def question_message(question: Question, event: Envelope) -> Outgoing:
     asked = DecisionRequested(
         target=question.target, question=question.id, message=question.message, choices=question.choices
     )
+    return envelope, asked
+
+
+def question_message(question: Question, event: Envelope) -> Outgoing:
+    envelope, asked = question_event(question, event)
     return Outgoing(CONTROL, event.tenant.encode(), encode(asked), headers_of(envelope))
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -25,17 +25,19 @@ from hub.steps import Steps
 from hub.store import pending, records
 from hub.store.engine import Store
 from hub.store.errors import StoreUnavailable
+from hub.store.pending import DECISION
 from hub.store.records import Record as LoadedRecord
 from hub.store.records import RecordKey
 from hub.telemetry.metrics import UNKNOWN, Metrics
 from hub.tenants.follower import Rules
 from schemas.files import FileAdded
-from schemas.registry import SOURCE_TYPES
+from schemas.registry import SOURCE_TYPES, encode
 from schemas.topics import CONTROL
 from services.mapper.batch import Batch, DesiredCache
+from services.mapper.emit import question_event
 from services.mapper.files import quote_of
 from services.mapper.intake import Event, NotOurs, Refused, Tombstone, read, unforeseen
-from services.mapper.questions import Question
+from services.mapper.questions import Question, as_notice, row_key
 
 BASE = "base"
 SETTINGS = "settings"
@@ -153,6 +155,9 @@ class Mapper:
         """One pass; the keys whose records another process changed meanwhile, which need another pass, and refusals."""
         async with self._store.read() as conn:
             loaded = await records.load_many(conn, {event.key for event in events})
+            asked = await pending.keys_of(
+                conn, "mapper", DECISION, {(event.key.tenant, _row_key(event.key)) for event in events}
+            )
             quotes = _quotes_of_files(events, loaded.values()) - loaded.keys()
             if quotes:
                 loaded = loaded | await records.load_many(conn, quotes)
@@ -160,17 +165,22 @@ class Mapper:
         mapped.run(events)
         await self._publish(mapped.outgoing)
         self._steps.reached("after_publish")
-        lost = await self._save(mapped)
+        lost = await self._save(mapped, asked)
         self._steps.reached("after_settle")
         self._tell(mapped, lost)
         ended = (settled.result for settled in mapped.settled if settled.event.key not in lost)
         return lost, [result for result in ended if isinstance(result, Refused)]
 
-    async def _save(self, mapped: Batch) -> set[RecordKey]:
+    async def _save(self, mapped: Batch, asked: Collection[tuple[str, str]]) -> set[RecordKey]:
+        """`asked` are the rows of questions, as (tenant, key), that there were."""
         changed = mapped.changed()
-        if not (changed or mapped.waiting or mapped.arrived or mapped.parked):
+        asking = {key: rows for key, rows in mapped.asking.items() if rows[1]}
+        answered = {
+            key for key in mapped.asking.keys() - asking.keys() if (key.tenant, _row_key(key)) in asked
+        }
+        if not (changed or mapped.waiting or mapped.arrived or mapped.parked or asking or answered):
             return set()
-        at = await self._store.now() if mapped.waiting or mapped.parked else 0.0
+        at = await self._store.now() if mapped.waiting or mapped.parked or asking else 0.0
         async with self._store.write() as conn:
             lost = set(await records.save_many(conn, changed))
             for key in mapped.arrived - lost:
@@ -180,6 +190,11 @@ class Mapper:
                     await pending.put(conn, _row(waiting_key(key), BASE, event, at, mapped.orphans.get(key)))
             for event in mapped.parked:
                 await pending.put(conn, _row(parked_key(event.record), SETTINGS, event, at))
+            for key, (event, questions) in asking.items():
+                if key not in lost:
+                    await pending.put(conn, _question_row(key, event, questions, at))
+            for key in answered - lost:
+                await pending.remove(conn, key.tenant, "mapper", _row_key(key))
         return lost
 
     def _tell(self, mapped: Batch, lost: set[RecordKey]) -> None:
@@ -284,6 +299,28 @@ def _row(
         waits_for=None if orphan_of is None else waiting_key(orphan_of),
         not_before=at,
         since=at,
+    )
+
+
+def _row_key(key: RecordKey) -> str:
+    return row_key(key.source, key.kind, key.id)
+
+
+def _question_row(key: RecordKey, event: Event, questions: Sequence[Question], at: float) -> pending.Pending:
+    """The row that shows what a person is asked about an entity. Nothing runs when it is due: an answer is an event."""
+    envelope, asked = question_event(questions[0], event.envelope)
+    return pending.Pending(
+        tenant=key.tenant,
+        stage="mapper",
+        target_key=_row_key(key),
+        message_id=envelope.id,
+        message_type=envelope.type,
+        headers=msgspec.json.encode(envelope),
+        value=encode(asked),
+        reason=DECISION,
+        not_before=at,
+        since=at,
+        note="; ".join(as_notice(question).message for question in questions),
     )
 
 

@@ -93,7 +93,7 @@ class SettingsDuty:
         """Publish again what waited for settings, or for its quote, and has them now; the same events and ids."""
         now = await self._store.now()
         async with self._store.read() as conn:
-            tenants = await pending.due_tenants(conn, "mapper", now)
+            tenants = await pending.due_tenants(conn, "mapper", now, besides=pending.DECISION)
         released = 0
         for tenant in tenants:
             if self._rules.get(tenant) is None:

@@ -23,7 +23,7 @@ from tests.faults.tenants import ask_to_read, backlog, publish_quotes
 from tests.runbooks.desk import Desk, scraped
 from tests.support.hub import PRODUCER_TOKEN, SERVICES, Hub, eventually, quote_event, tenant_file
 from tests.support.postgres import PostgresServer
-from tests.support.runbook import used
+from tests.support.runbook import Case, used
 
 pytestmark = pytest.mark.timeout(300)
 _PATIENCE_S = 90.0
@@ -166,12 +166,24 @@ def test_decision_waits(hub: Hub, desk: Desk) -> None:
     meant, other = (row["id"] for row in halo.state("Client") if row["name"].lower() == "smith & sons")
     read_again(hub, "client")
     publish_quotes(hub, "acme", ["twins"], customer={"id": "org-7", "name": "Smith & Sons"})
+    publish_quotes(hub, "acme", ["sold"])
+    hub.publish(quote_event("sold", 2, event_type="quote.converted.v1") | {"data": {"to": "order"}})
+    eventually(lambda: len(questions(case)) == 2, _PATIENCE_S, what="a question of each service")
     with used(case):
-        assert f"{meant}, {other}" in case.run("Look")
+        said = case.run("Look")
+        assert f"{meant}, {other}" in said
+        assert "shall its opportunity be completed" in said
+        case.hub("decisions", "answer", questions(case)["won.opp.exists"], "leave")
         halo.edit("Client", other, name="Smith & Sons (old)")
         assert "successful" in case.run("Fix")
-    in_halo(hub, ["twins"])
+    in_halo(hub, ["twins", "sold"])
     assert [quote["client_id"] for quote in quotes_titled(hub, "Quote twins", tenant="acme")] == [meant]
+
+
+def questions(case: Case) -> dict[str, str]:
+    """The ids of acme's open questions, by what they ask."""
+    open_ones = json.loads(case.hub("decisions", "list", "--tenant", "acme", "--json"))
+    return {one["question"]: one["id"] for one in open_ones}
 
 
 def read_again(hub: Hub, kind: str) -> None:

@@ -127,4 +127,6 @@ async def fill(url: str) -> None:
                 note=word,
             )
             await pending.put(conn, row)
+            asks = msgspec.structs.replace(row, stage="mapper", message_id=QUESTIONS[tenant])
+            await pending.put(conn, asks)
     await store.close()

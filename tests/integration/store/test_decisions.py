@@ -42,8 +42,8 @@ async def test_an_answer_makes_due_what_waits_for_a_person_and_nothing_else(stor
     async with store.read() as conn:
         assert await pending.to_try_now(conn, "writer", DECISION) == [("acme", "a")]
         assert sorted(await pending.waiting_for(conn, "writer", DECISION)) == [
-            ("acme", "a"),
-            ("acme", "b"),
-            ("globex", "a"),
+            ("acme", "a", "m1"),
+            ("acme", "b", "m1"),
+            ("globex", "a", "m1"),
         ]
         assert await pending.due_tenants(conn, "writer", 1.0) == ["acme"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -14,6 +15,8 @@ from cli import context
 from cli.decisions import fits, questions
 from cli.main import run
 from hub.bus.records import Outgoing, Record
+from hub.store import pending
+from hub.store.pending import DECISION, Pending
 from schemas.control import DecisionAnswered, DecisionRequested
 from schemas.envelope import from_headers
 from schemas.registry import decode, encode
@@ -38,14 +41,32 @@ async def read(topics: Topics, *waiting: tuple[str, str]) -> list[tuple[str, boo
     return [(one.id, one.open, one.answer) for one in found]
 
 
-async def test_a_question_of_the_mappers_is_open_until_it_is_answered() -> None:
-    topics = Topics()
+async def test_a_question_of_the_mappers_is_open_while_its_record_asks_it_and_nobody_has_answered() -> None:
+    topics, asks = Topics(), ("acme", "q-1")
     topics.add(question("q-1"))
-    assert await read(topics) == [("q-1", True, None)]
+    assert await read(topics) == [("q-1", False, None)], (
+        "its record has moved on: the quote is no longer sold"
+    )
+    assert await read(topics, ("tailspin", "q-1")) == [("q-1", False, None)]
+    assert await read(topics, asks) == [("q-1", True, None)]
     topics.add(answered("a-1", {"target": target("quote", "Q-1"), "question": "won.opp.exists"}, "convert"))
-    assert await read(topics) == [("q-1", False, "convert")]
+    assert await read(topics, asks) == [("q-1", False, "convert")], (
+        "the mapper may not have seen the answer yet"
+    )
     topics.add(question("q-1"))
-    assert await read(topics) == [("q-1", False, "convert")], "an event that came again asks nothing new"
+    assert await read(topics, asks) == [("q-1", False, "convert")], (
+        "an event that came again asks nothing new"
+    )
+
+
+async def test_a_question_about_a_deleted_opportunity_is_open_until_it_is_answered() -> None:
+    """Its command has ended, as a dead letter: no row says that it waits."""
+    topics = Topics()
+    gone: dict[str, Any] = {"question": "opportunity.gone", "choices": ("new",)}
+    topics.add(question("q-1", **gone))
+    assert await read(topics) == [("q-1", True, None)]
+    topics.add(answered("a-1", {"target": target("quote", "Q-1"), **gone}, "new"))
+    assert await read(topics) == [("q-1", False, "new")]
 
 
 async def test_a_question_of_the_writers_is_open_while_its_command_waits_whatever_was_answered() -> None:
@@ -97,6 +118,25 @@ def test_an_answer_is_one_of_the_choices_or_an_id_where_that_is_asked_for(
 # The commands
 
 
+async def asked(*ids: str) -> None:
+    """Rows of the mapper's: these questions wait still."""
+    async with context.store(context.settings()) as store, store.write() as conn:
+        for id_ in ids:
+            row = Pending(
+                tenant="acme",
+                stage="mapper",
+                target_key=f"question/{id_}",
+                message_id=id_,
+                message_type="decision.requested.v1",
+                headers=b"{}",
+                value=b"{}",
+                reason=DECISION,
+                not_before=0.0,
+                since=0.0,
+            )
+            await pending.put(conn, row)
+
+
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
     """Runs `hub decisions` on a log with one question; what it publishes is on the log at once."""
@@ -105,6 +145,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     monkeypatch.setenv("HUB_STORE_URL", f"sqlite+aiosqlite:///{tmp_path / 'hub.db'}")
     monkeypatch.setenv("COLUMNS", "200")
     assert run(["store", "migrate"]) == 0
+    asyncio.run(asked("q-1000"))
 
     async def records_of(_settings: Any, topic: str, *, key_filter: Any = None) -> AsyncIterator[Record]:
         async for record in topics.read(topic, key_filter):
