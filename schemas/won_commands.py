@@ -11,18 +11,22 @@ from schemas.targets import Target
 
 
 class CompleteOpportunity(Command, frozen=True, kw_only=True):
-    """Write what winning a quote brings onto its opportunity, whoever else writes to that.
+    """Write what winning a quote brings onto its opportunity, or onto its company's lead, whoever else writes to that.
 
     A step, not a record of its own: the target is the step, and the record that it writes to is `opportunity`.
     """
 
     kind = "won"
-    groups = {"head": ("opportunity",), "status": ("status",), "po_number": ("po_number",)}
+    groups = {"head": ("opportunity", "client", "site"), "status": ("status",), "po_number": ("po_number",)}
 
     opportunity: Field[Target] | UnsetType = UNSET
-    """The opportunity that is completed."""
+    """The opportunity that is completed, or the lead that is over."""
+    client: Field[Target] | UnsetType = UNSET
+    """The Halo client that the company of a lead is now."""
+    site: Field[Target] | UnsetType = UNSET
+    """The site of that client."""
     status: Field[Named] | UnsetType = UNSET
-    """The Halo status of a won opportunity, by name."""
+    """Its Halo status from now on, by name."""
     po_number: Field[Text] | UnsetType = UNSET
     """The customer's PO number."""
 

@@ -131,6 +131,11 @@ class Clients(Section):
 
     Without it the client is made with the first quote.
     """
+    lead_won_status: HaloName | None = None
+    """Halo status of a lead whose company has become a client. Without it the lead keeps its status.
+
+    Either way it is moved to that client. Halo documents no status that ends a lead, so there is none by default.
+    """
     on_rejected_predecessor: OnRejected = "supersede"
 
     def unused(self) -> Iterator[tuple[str, str]]:
@@ -139,6 +144,11 @@ class Clients(Section):
             yield (
                 "clients.prospect_type",
                 "has no effect: with `clients.lead_ticket_type` a client is made when it has bought",
+            )
+        if self.lead_won_status is not None and self.lead_ticket_type is None:
+            yield (
+                "clients.lead_won_status",
+                "has no effect: without `clients.lead_ticket_type` there are no leads",
             )
 
 

@@ -86,6 +86,8 @@ def _of_clients(rules: Clients, at: str) -> Iterator[HaloName]:
         yield HaloName("customer_relationship", rules.prospect_type, f"{at}.prospect_type")
     if rules.lead_ticket_type is not None:
         yield HaloName("ticket_type", rules.lead_ticket_type, f"{at}.lead_ticket_type")
+    if rules.lead_won_status is not None:
+        yield HaloName("status", rules.lead_won_status, f"{at}.lead_won_status")
 
 
 def _of_opportunities(rules: Opportunities, at: str) -> Iterator[HaloName]:

@@ -2,7 +2,8 @@
 
 Which companies Halo has is not the mapping's to know. So a quote that isn't won is mapped for both: its client is
 adopted where Halo has it; where it hasn't, the lead is made in its place, and what refers to the client goes without.
-A quote that is won refers to the client as any other does: it is made, and what was written without it is repointed.
+A quote that is won refers to the client as any other does: it is made, and what was written without it is repointed,
+the lead too.
 """
 
 from __future__ import annotations
@@ -12,12 +13,23 @@ from typing import Any, TypeVar
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from schemas.commands import Command, Field, Missing, Named, UpsertClient, UpsertOpportunity, UpsertQuote
+from schemas.commands import (
+    Command,
+    CompleteOpportunity,
+    Field,
+    Missing,
+    Named,
+    UpsertClient,
+    UpsertOpportunity,
+    UpsertQuote,
+)
 from schemas.identity import state_hash
 from schemas.targets import LEAD, Target
 from services.mapper.client import client_target
 from services.mapper.parts import Parties
+from services.mapper.refs import bounded
 from services.mapper.scope import NO_BASIS, Scope, given, sealed
+from services.mapper.site import site_target
 
 C = TypeVar("C", bound=Command)
 _UNDER_A_CLIENT = ("client", "site", "user")
@@ -87,6 +99,30 @@ def quote_of_client(command: UpsertQuote) -> UpsertQuote:
     moved = {name: replace(one, write="always") for name, one in owned.items() if isinstance(one, Field)}
     made = replace(command, **moved)
     return replace(made, state_hash=state_hash(made))
+
+
+def won_lead(quote_id: str, head: Parties, scope: Scope) -> tuple[Command, ...]:
+    """The lead of the company of a won quote, if there is one, moved to the client that the company is now.
+
+    None is made in that client's place: the ensure only tells whether there is one.
+    """
+    lead = lead_target(head, scope)
+    moved = CompleteOpportunity(
+        target=scope.target("won", quote_id, bounded(f"{lead.id}:{lead.scope}")),
+        basis=NO_BASIS,
+        opportunity=Field(value=lead, missing="skip"),
+        client=Field(value=client_target(head.customer, scope)),
+        site=Field(value=site_target(head.customer, scope)),
+        status=given(_won_status(scope)),
+    )
+    return ensure_lead(head, scope), sealed(moved)
+
+
+def _won_status(scope: Scope) -> Named | None:
+    name = scope.rules.clients.lead_won_status
+    if name is None:
+        return None
+    return Named(lookup="status", name=name, missing="leave", setting="clients.lead_won_status", chosen=True)
 
 
 def _company(head: Parties) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from services.mapper.lead import (
     quote_of_lead,
     under_client,
     with_company,
+    won_lead,
 )
 from services.mapper.lines import map_lines
 from services.mapper.links import field_of, linked
@@ -142,6 +143,8 @@ def commands(
     if whole:
         made += quote_files(record.id, state.head, state.link, scope)
     made += won_steps(record.id, winning, quote, state.link, scope)
+    if has_leads(scope) and winning.won:
+        made += won_lead(record.id, state.head, scope)
     _raise_faults(scope)
     based = (replace(one, basis=basis, seq=() if one.ensure else seq) for one in made)
     return Mapped(tuple(based), winning.questions)

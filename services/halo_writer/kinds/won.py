@@ -1,4 +1,4 @@
-"""Winning a quote (a step on `/Opportunities`): status and PO number of the opportunity that the quote lives under."""
+"""Winning a quote (a step on `/Opportunities`): what it brings onto its opportunity, or onto its company's lead."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ SPEC = KindSpec(
     resource=OPPORTUNITIES,
     fills={
         "opportunity": _named_by_its_id,
+        "client": "client_id",
+        "site": "site_id",
         "status": "status_id",
         "po_number": "purchaseordernumber",
     },

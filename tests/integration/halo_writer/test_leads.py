@@ -15,6 +15,7 @@ from tests.unit.mapper.build import ALL, BASIS, envelope, folded, line, quote, s
 
 COMPANY = "Fennimore Orchards"
 LEAD_TYPE, UNKNOWN = 7, 1
+NEW, CLOSED = 1, 9
 SOLD = [line(product={"name": "Firewall Appliance", "manufacturer_part_number": "FW-100"})]
 CONTACT = {"id": "p-1", "name": "Nina Park", "email": "nina@fennimore.example"}
 CUSTOMER = {"id": "org-9", "name": COMPANY}
@@ -111,6 +112,48 @@ async def test_a_won_quote_makes_client_site_and_person_and_repoints_what_was_wr
     posts = [request["path"] for request in bench.requests("POST")]
     assert posts.index("/Client") < posts.index("/Opportunities") < posts.index("/Quotation")
     assert len(leads(bench)) == 1
+
+
+@pytest.mark.feature("org.lead.convert", part="writer")
+@pytest.mark.parametrize(("status", "expected"), [("", NEW), (", lead_won_status: Closed", CLOSED)])
+async def test_the_lead_of_a_won_quote_is_moved_to_the_client_and_closed_where_the_tenant_says_how(
+    make_bench: MakeBench, status: str, expected: int
+) -> None:
+    bench = await make_bench(more_rules=f"clients: {{lead_ticket_type: Lead{status}}}")
+    await bench.settle(*mapped(bench, first()))
+    (before,) = leads(bench)
+    assert (before["client_id"], before["status_id"]) == (UNKNOWN, NEW)
+    await bench.settle(*mapped(bench, first(), won()))
+    (lead,) = leads(bench)
+    client = bench.row("Client", name=COMPANY)
+    assert (lead["id"], lead["client_id"], lead["status_id"]) == (before["id"], client["id"], expected)
+    assert int(lead["site_id"]) == client["main_site_id"]
+    assert (lead["summary"], lead["oppcontactname"]) == (before["summary"], before["oppcontactname"])
+    assert bench.row("Faults", summary="New office")["parent_id"] == lead["id"], "they stay linked"
+
+
+@pytest.mark.feature("org.lead.convert", part="writer")
+async def test_a_second_won_quote_of_the_company_makes_no_lead_and_leaves_it_where_it_is(
+    bench: Bench,
+) -> None:
+    await bench.settle(*mapped(bench, first()), *mapped(bench, first("Q-2", title="More")))
+    await bench.settle(*mapped(bench, first(), won()))
+    await bench.settle(*mapped(bench, first("Q-2", title="More"), won("Q-2")))
+    (lead,) = leads(bench)
+    assert lead["client_id"] == bench.row("Client", name=COMPANY)["id"]
+
+
+@pytest.mark.feature("org.lead.convert", part="writer")
+async def test_a_company_that_was_never_a_lead_has_none_made_or_moved_when_its_quote_is_won(
+    bench: Bench,
+) -> None:
+    known = {"id": "org-8", "name": "Brightwater Dental Group"}
+    await bench.settle(*mapped(bench, first(customer=known), won()), *mapped(bench, first("Q-2"), won("Q-2")))
+    assert leads(bench) == []
+    assert {row["client_id"] for row in bench.rows("Faults") if row["summary"] == "New office"} == {
+        12,
+        bench.row("Client", name=COMPANY)["id"],
+    }
 
 
 @pytest.mark.feature("org.lead.convert", part="writer")

@@ -8,7 +8,16 @@ import pytest
 from msgspec import UNSET
 
 from hub.tenants.model import RuleSet
-from schemas.commands import Command, Field, Named, UpsertClient, UpsertOpportunity, UpsertQuote, UpsertSite
+from schemas.commands import (
+    Command,
+    CompleteOpportunity,
+    Field,
+    Named,
+    UpsertClient,
+    UpsertOpportunity,
+    UpsertQuote,
+    UpsertSite,
+)
 from schemas.identity import id_of
 from schemas.quotes import QuoteConversion, QuoteStatus
 from services.mapper.quote import Mapped, map_quote
@@ -34,6 +43,19 @@ def lead_of(made: tuple[Command, ...]) -> UpsertOpportunity | None:
     found = [one for one in made if one.target.scope == "lead"]
     assert len(found) <= 1
     return found[0] if found else None  # type: ignore[return-value]
+
+
+def moved(made: tuple[Command, ...]) -> CompleteOpportunity | None:
+    """The step that takes the lead along to the client."""
+    found = [
+        one for one in made if isinstance(one, CompleteOpportunity) and one.target.scope.endswith(":lead")
+    ]
+    assert len(found) <= 1
+    return found[0] if found else None
+
+
+def without_lead(made: tuple[Command, ...]) -> list[Command]:
+    return [one for one in made if one.target.scope != "lead" and one is not moved(made)]
 
 
 def only(made: tuple[Command, ...], kind: type[Any]) -> Any:
@@ -90,14 +112,52 @@ def test_sites_are_for_clients_and_none_is_made_for_a_lead() -> None:
 def test_a_won_quote_makes_the_client_and_refers_to_it_whatever_has_won_it(touched: Any) -> None:
     made = commands(DRAFT, WON, touched=touched)
     without_leads = commands(DRAFT, WON, with_rules=rules())
-    assert lead_of(made) is None
-    assert [one.target for one in made] == [one.target for one in without_leads]
-    others = [one.state_hash for one in made if one.kind != "opportunity"]
+    lead = lead_of(made)
+    assert lead is not None
+    assert lead.client.missing == "instead", "none is made where the client is"  # type: ignore[union-attr]
+    assert [one.target for one in without_lead(made)] == [one.target for one in without_leads]
+    others = [one.state_hash for one in without_lead(made) if one.kind != "opportunity"]
     assert others == [one.state_hash for one in without_leads if one.kind != "opportunity"]
     won = only(made, UpsertOpportunity)
     assert (won.client, won.lead) == (only(without_leads, UpsertOpportunity).client, UNSET)
     assert won.company == Field(value="Contoso Ltd"), "by it the opportunity is found again"
     assert [one.kind for one in made].index("client") < [one.kind for one in made].index("opportunity")
+
+
+@pytest.mark.feature("org.lead.convert", part="mapper")
+@pytest.mark.parametrize("status", [None, "Closed"])
+def test_the_lead_goes_along_to_the_client_and_ends_in_the_status_that_the_tenant_names(
+    status: str | None,
+) -> None:
+    clients = {"lead_ticket_type": "Lead"} | ({} if status is None else {"lead_won_status": status})
+    made = commands(DRAFT, WON, with_rules=rules(clients=clients))
+    step, lead = moved(made), lead_of(made)
+    assert step is not None
+    assert lead is not None
+    assert step.opportunity == Field(value=lead.target, missing="skip"), (
+        "a company that was none has none to be moved"
+    )
+    assert (step.client, step.site) == (only(made, UpsertQuote).client, only(made, UpsertQuote).site)
+    named = Named(
+        lookup="status", name="Closed", missing="leave", setting="clients.lead_won_status", chosen=True
+    )
+    assert step.status == (UNSET if status is None else Field(value=named))
+    assert step.seq == only(made, UpsertQuote).seq
+    assert moved(commands(DRAFT, with_rules=rules(clients=clients))) is None
+    assert moved(commands(DRAFT, WON, with_rules=rules())) is None
+
+
+@pytest.mark.feature("org.lead.convert", part="mapper")
+def test_each_won_quote_of_a_company_has_a_step_of_its_own() -> None:
+    """Sequences of two quotes say nothing of each other."""
+    first = moved(commands(DRAFT, WON))
+    second = moved(
+        commands((envelope(1, subject="Q-2"), quote(contact=CONTACT)), (status(2, subject="Q-2"), WON[1]))
+    )
+    assert first is not None
+    assert second is not None
+    assert first.target != second.target
+    assert (first.opportunity, first.state_hash) == (second.opportunity, second.state_hash)
 
 
 @pytest.mark.feature("org.lead.convert", part="mapper")

@@ -45,9 +45,10 @@ def test_every_halo_name_of_a_file_is_listed_with_its_key() -> None:
 
 @pytest.mark.feature("org.lead", part="mapper")
 def test_what_new_companies_become_is_checked_as_the_other_names_are() -> None:
-    text = FULL + "\nclients: {lead_ticket_type: Prospect, prospect_type: Prospects}"
+    text = FULL + "\nclients: {lead_ticket_type: Prospect, prospect_type: Prospects, lead_won_status: Over}"
     found = halo_names(from_text(accept(text.encode()).text))
     assert HaloName("ticket_type", "Prospect", "clients.lead_ticket_type") in found
+    assert HaloName("status", "Over", "clients.lead_won_status") in found
     assert HaloName("customer_relationship", "Prospects", "clients.prospect_type") in found
 
 

@@ -140,3 +140,8 @@ def test_the_field_of_the_po_number_is_one_of_a_quotes(value: str, fine: bool) -
     (fault,) = caught.value.faults
     assert fault.at == "quotes.po_number"
     assert "custom.<name>" in fault.problem
+
+
+def test_a_status_of_leads_where_there_are_none_is_noted() -> None:
+    assert notes_on({}, clients={"lead_won_status": "Closed"}) == ["clients.lead_won_status"]
+    assert notes_on({}, clients={"lead_won_status": "Closed", "lead_ticket_type": "Lead"}) == []
