@@ -169,7 +169,6 @@ def row(key: str, reason: str = "dependency", waits_for: str | None = None) -> P
         waits_for=waits_for,
         not_before=0.0,
         since=0.0,
-        phase=0,
     )
 
 
