@@ -1,4 +1,4 @@
-"""Commands as messages. Everything in them follows from the event and the record, so that a repeat is the same."""
+"""Commands, and events once more, as messages: all in them follows from event and record, so a repeat is the same."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from hub.bus.records import Outgoing
 from schemas.commands import TYPE_OF_KIND, Basis, Command
 from schemas.envelope import Envelope, headers_of
 from schemas.identity import id_of
-from schemas.registry import encode
+from schemas.registry import TYPES, encode
 from schemas.topics import COMMANDS
 
 SOURCE = "/hub/mapper"
@@ -26,6 +26,11 @@ def basis_of(
         record_versions=versions,
         cause=envelope.causationid or "",
     )
+
+
+def event_again(envelope: Envelope, value: bytes) -> Outgoing:
+    """A source event as it came, to be published once more: the same id, under the same key."""
+    return Outgoing(TYPES[envelope.type].topic, envelope.key, value, headers_of(envelope))
 
 
 def command_message(command: Command, event: Envelope) -> Outgoing:

@@ -21,8 +21,8 @@ from hub.store.errors import StoreUnavailable
 from hub.telemetry.health import Progress
 from hub.telemetry.metrics import Metrics
 from hub.tenants.publisher import SettingsPublisher
-from schemas.envelope import Envelope, headers_of
-from schemas.registry import TYPES
+from schemas.envelope import Envelope
+from services.mapper.emit import event_again
 from services.mapper.service import SETTINGS, RulesSource
 
 EVERYONE = "*"
@@ -114,4 +114,4 @@ class SettingsDuty:
 
 def _again(row: pending.Pending) -> Outgoing:
     envelope = msgspec.json.decode(row.headers, type=Envelope)
-    return Outgoing(TYPES[envelope.type].topic, envelope.key, row.value, headers_of(envelope))
+    return event_again(envelope, row.value)
