@@ -200,7 +200,7 @@ def test_a_producer_whose_quotes_are_off_is_folded_and_not_mapped() -> None:
 
 
 def test_a_command_larger_than_a_message_is_told_and_not_sent() -> None:
-    came = event(envelope(1), quote(lines=tuple(line(f"l{number}") for number in range(20))))
+    came = event(envelope(1), quote(lines=tuple(line(number) for number in range(20))))
     made = run(came, max_message_bytes=record_size(event_again(came.envelope, came.record.value or b"")))
     assert results(made) == ["command.too_large"]
     assert (made.outgoing, [one.letter.topic for one in refusals(made)]) == ([], [DEAD_LETTERS])
