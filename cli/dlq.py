@@ -119,6 +119,11 @@ def redrive_(
         say(f"redriven: {done.letters}; source events published again: {done.events}")
     if done.lost:
         raise CommandFailed(f"the source event is not on the log any more: {', '.join(done.lost)}")
+    if done.too_large:
+        raise CommandFailed(
+            f"the source event is too large to be published again: {', '.join(done.too_large)}; "
+            "let its producer split the document"
+        )
 
 
 def _line(letter: Letter) -> dict[str, Any]:

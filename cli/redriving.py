@@ -12,7 +12,9 @@ import msgspec
 
 from cli.dead_letters import REDRIVE_REQUESTED, Letter
 from cli.messages import action
+from hub.bus.producer import record_size
 from hub.bus.records import Outgoing, Record
+from hub.bus.settings import DEFAULT_MAX_RECORD_BYTES
 from hub.dead_letters import id_of
 from schemas.control import RedriveRequested
 from schemas.envelope import EnvelopeInvalid, from_headers, kind_of
@@ -29,11 +31,13 @@ class ReadTopic(Protocol):
 
 
 class Redriven(msgspec.Struct, frozen=True):
-    """What a redrive did: letters asked for, events published, and the letters whose event could not be found."""
+    """What a redrive did: letters asked for, events published, and the letters whose event could not be found, or is
+    larger than what the hub publishes."""
 
     letters: int
     events: int
     lost: tuple[str, ...] = ()
+    too_large: tuple[str, ...] = ()
 
 
 class _Source(msgspec.Struct, frozen=True):
@@ -55,6 +59,7 @@ async def redrive(
     sources |= await _by_place([letter for letter in letters if _left_behind(letter)], read)
     requests: list[Outgoing] = []
     events: dict[_Source, Outgoing] = {}
+    too_large: list[str] = []
     for letter in letters:
         source = sources[letter.id]
         if source is None:
@@ -66,13 +71,18 @@ async def redrive(
         cause, request = action(
             REDRIVE_REQUESTED, tenant, letter.envelope.subject, asked, causationid=letter.id
         )
+        event = Outgoing(source.topic, source.key, source.value, _caused_by(cause, source.headers))
+        if record_size(event) > DEFAULT_MAX_RECORD_BYTES:
+            # Found out by the publisher it would stop the others, which are told as redriven by then.
+            too_large.append(letter.id)
+            continue
         requests.append(request)
         # Several commands of one event are mended by running the event once.
-        events[source] = Outgoing(source.topic, source.key, source.value, _caused_by(cause, source.headers))
+        events[source] = event
     await publish(requests)
     await publish(list(events.values()))
     lost = tuple(letter.id for letter in letters if sources[letter.id] is None)
-    return Redriven(len(requests), len(events), lost)
+    return Redriven(len(requests), len(events), lost, tuple(too_large))
 
 
 def _own(letter: Letter) -> _Source | None:

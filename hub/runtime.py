@@ -12,6 +12,7 @@ import gc
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import structlog
@@ -27,6 +28,9 @@ _WATCH_S = 0.5
 _AWAY_S = 1.0
 _LIVE_S = 10.0
 _COLLECT_EVERY = (20_000, 20, 50)
+_LOOK_UPS_AT_ONCE = 64
+"""Of names. Each takes a thread until the system gives it up, half a minute or more where no name server answers, also
+when nobody waits for it any more. Python has six on two cores, for all tenants' Halos, Kafka and the store together."""
 
 
 class ServiceFailed(Exception):
@@ -189,6 +193,7 @@ async def serving(name: str, *, host: str, port: int) -> AsyncIterator[Service]:
     service.tell_health()
     ProcessCollector(registry=service.metrics.registry)
     loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(_LOOK_UPS_AT_ONCE, thread_name_prefix="names"))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, service.stop)
     async with AsgiServer(make_app(service.health, service.metrics), host=host, port=port):

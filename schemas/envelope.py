@@ -17,6 +17,9 @@ import msgspec
 SPEC_VERSION = "1.0"
 CONTENT_TYPE = "application/json"
 MAX_AHEAD = dt.timedelta(minutes=5)
+# What many languages call the time that nobody has set is older. Changes without a revision are put in order by their
+# times, counted from here.
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _CONTROL = re.compile(r"[\x00-\x1f]")
 _TENANT = re.compile(r"^[a-z0-9][a-z0-9_-]{0,62}$")
 _SOURCE = re.compile(r"^/[A-Za-z0-9][A-Za-z0-9._:/-]{0,199}$")
@@ -205,6 +208,8 @@ def _time(value: str | None, faults: list[Fault]) -> dt.datetime | None:
         in_utc = None
     if in_utc is None:
         faults.append(Fault("time", "must be an RFC 3339 time with a zone"))
+    elif in_utc < _EPOCH:
+        faults.append(Fault("time", "is before 1970; it must be the time of the change"))
     return in_utc
 
 

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from hub.bus.closing import close
 from hub.bus.errors import StartPositionMismatch, StoreWentBack
 from hub.bus.records import Partition
 from hub.bus.settings import BusSettings, client_options
@@ -133,7 +134,7 @@ async def apart(
         reader.assign(partitions)
         yield reader, partitions
     finally:
-        await reader.stop()
+        await close(reader)
 
 
 def _name(partition: Partition) -> str:

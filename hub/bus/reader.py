@@ -15,6 +15,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from faststream.security import BaseSecurity
 
+from hub.bus.closing import close
 from hub.bus.errors import TopicMissing
 from hub.bus.records import Record
 from hub.bus.salvage import rewind, salvage
@@ -137,7 +138,7 @@ async def _assigned(
         consumer.assign(assigned)
         yield consumer, assigned
     finally:
-        await consumer.stop()
+        await close(consumer)
 
 
 async def _poll(consumer: AIOKafkaConsumer, options: Mapping[str, Any]) -> list[Record]:

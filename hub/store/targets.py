@@ -8,6 +8,7 @@ version, since its successor reads before it writes.
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -24,6 +25,8 @@ from hub.store.versioned import save_versioned
 from schemas.targets import Intent, Kind, Target, TargetState
 
 _GENERATION_ROW = 1
+# An entry of PostgreSQL's index has 2704 at most, those of the tenant and its instance included.
+_MAX_KEY_BYTES = 2_000
 _FENCED = exists(
     select(literal(1)).where(
         is_held(bindparam("fence_tenant"), "write", bindparam("fence_owner"), bindparam("fence_epoch"))
@@ -119,7 +122,7 @@ async def reserve(conn: AsyncConnection, target: Target, match_keys: Sequence[st
     A key is reserved within one tenant, Halo instance and kind, until `release_reservations`. Reserving again
     what the target holds is no error.
     """
-    keys = sorted({storable(key) for key in match_keys})
+    keys = sorted({_indexable(key) for key in match_keys})
     if not keys:
         return None
     space = {"tenant": target.tenant, "instance": target.instance, "kind": target.kind}
@@ -151,6 +154,13 @@ async def reserve(conn: AsyncConnection, target: Target, match_keys: Sequence[st
         # None: the other one let go between the two statements.
         if holder is not None:
             return target_of(holder)
+
+
+def _indexable(key: str) -> str:
+    """The key, or a hash of one that an index of PostgreSQL can't hold."""
+    key = storable(key)
+    raw = key.encode()
+    return key if len(raw) <= _MAX_KEY_BYTES else f"sha256:{hashlib.sha256(raw).hexdigest()}"
 
 
 async def release_reservations(conn: AsyncConnection, target: Target) -> None:

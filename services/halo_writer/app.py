@@ -18,6 +18,7 @@ import httpx
 import structlog
 
 from hub.bus.broker import make_broker
+from hub.bus.closing import stray_cancellation_ignored
 from hub.bus.connect import bus_settings, security_of
 from hub.bus.consumer import Consumer
 from hub.bus.producer import Publisher
@@ -135,7 +136,8 @@ async def run(settings: Settings, service: Service) -> None:
         # Lanes that have stopped finish nothing more: what is done is committed, the rest comes again.
         await commands.drain(timeout_s=0)
         await feeds.drain()
-        await broker.stop()
+        with stray_cancellation_ignored():
+            await broker.stop()
 
 
 def timing(settings: Settings) -> Timing:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -25,6 +26,10 @@ from services.halo_writer.work import Superseded, Work
 SOURCE = "/hub/writer"
 OPPORTUNITY_GONE = "opportunity.gone"
 _MAX_REQUESTS = 50
+# An outcome is told, and kept in the row that is told too: one too large for a message would stop its tenant.
+_MAX_NOTICES = 100
+_MAX_WORDS = 500
+_MAX_MESSAGE = 2_000
 
 
 class Ending(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,12 +68,24 @@ def outcome_of(work: Work, ending: Ending) -> Outcome:
         state_hash=command.state_hash,
         answered_hash=ending.answered_hash,
         code=ending.code,
-        message=ending.message,
+        message=None if ending.message is None else ending.message[:_MAX_MESSAGE],
         fix=ending.fix,
         superseded_by=ending.superseded_by,
-        notices=(*command.notices, *ending.notices),
+        notices=_bounded((*command.notices, *ending.notices)),
         requests=tuple(work.requests[-_MAX_REQUESTS:]),
     )
+
+
+def _bounded(notices: Sequence[Notice]) -> tuple[Notice, ...]:
+    """The first of them, and how many more there were: a quote may have one for each of its lines."""
+    shown = [
+        msgspec.structs.replace(notice, message=notice.message[:_MAX_WORDS])
+        for notice in notices[:_MAX_NOTICES]
+    ]
+    left = len(notices) - len(shown)
+    if left:
+        shown.append(Notice(code="notices.more", message=f"and {left} more"))
+    return tuple(shown)
 
 
 def stored_outcome(outcome: Outcome, correlation_id: str | None, now: float) -> Stored:

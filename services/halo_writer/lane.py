@@ -108,6 +108,11 @@ class Lane:
         self._wake.set()
 
     @property
+    def stopped(self) -> bool:
+        """Whether it was told to end; it is not to be run again."""
+        return self._stopped.is_set()
+
+    @property
     def requests_left(self) -> int | None:
         """How many requests the writer's share of the budget allows now; None without a lease or settings."""
         return None if self.held is None or self._gate is None else self._gate.available()

@@ -22,7 +22,7 @@ import msgspec
 
 from hub.store.pending import Brief, Pending
 from services.halo_writer.coalesce import Place, coalesce, in_order, newest, place_of
-from services.halo_writer.standing import Standing, is_hold
+from services.halo_writer.standing import Signs, Standing, is_hold
 from services.halo_writer.work import Work
 
 _UNREADABLE = float("inf")
@@ -38,6 +38,8 @@ class Queue:
         self._started: dict[str, Work] = {}
         self._rows: dict[str, Brief] = {}
         self._waiters: defaultdict[str, set[str]] = defaultdict(set)
+        self._no_row_before = float("-inf")
+        self._as_of: Signs | None = None
 
     def submit(self, work: Work) -> None:
         """Take a command that was just polled."""
@@ -156,6 +158,7 @@ class Queue:
     def row_written(self, brief: Brief) -> None:
         self.row_gone(brief.target_key)
         self._rows[brief.target_key] = brief
+        self._may_be_due(brief)
         if brief.waits_for is not None:
             self._waiters[brief.waits_for].add(brief.target_key)
 
@@ -191,7 +194,15 @@ class Queue:
         return self.has_row(key)
 
     def _again_at(self, key: str, at: float) -> None:
-        self._rows[key] = msgspec.structs.replace(self._rows[key], not_before=at)
+        brief = self._rows[key] = msgspec.structs.replace(self._rows[key], not_before=at)
+        self._may_be_due(brief)
+
+    def _may_be_due(self, brief: Brief) -> None:
+        """This row may run sooner than any of those that were looked at."""
+        signs, name = self._as_of, brief.waits_for
+        for_a_hold_that_is_over = is_hold(name) and (signs is None or not signs.last(str(name)))
+        at = float("-inf") if for_a_hold_that_is_over else brief.not_before
+        self._no_row_before = min(self._no_row_before, at)
 
     # Running ----------------------------------------------------------------------------------------------
 
@@ -201,13 +212,15 @@ class Queue:
         Of a kind that is to be tried it is one, the one that was tried least: a record that is refused for its own
         sake doesn't stand for the others.
         """
+        if standing.stops_all(now):
+            return [], []
         waiting: list[tuple[float, int, Work | str]] = []
         probes: dict[str, Brief] = {}
         to_probe = set(standing.kinds_to_probe(now))
         for work in self._ready.values():
             if standing.stops(work.command.target.kind, work.row_key, now) is None:
                 waiting.append((work.taken_at, len(waiting), work))
-        for key, brief in self._rows.items():
+        for key, brief in () if self._no_row_is_due(standing.signs(), now) else self._rows.items():
             kind = brief.kind
             if kind in to_probe:
                 if self._may_try(brief, now):
@@ -252,15 +265,31 @@ class Queue:
             for work in self._ready.values()
         ):
             return now
+        if standing.stops_all(now):
+            return standing.next_at(now)
+        return self._next_row_at(standing, now)
+
+    def _next_row_at(self, standing: Standing, now: float) -> float:
+        """When a row can run, or a hold is to be tried. All rows are looked at only when they or the holds changed: of
+        a long backlog that takes so long that every other tenant of the process would feel it at each command.
+        """
+        signs = standing.signs()
+        if self._no_row_is_due(signs, now):
+            return self._no_row_before
         to_probe = set(standing.kinds_to_probe(now))
-        due = float("inf")
+        due = standing.next_at(now)
         for brief in self._rows.values():
             kind = brief.kind
             if kind in to_probe:
                 due = min(due, now if self._may_try(brief, now) else brief.not_before)
             elif standing.stops(kind, brief.target_key, now) is None:
                 due = min(due, self._due_at(brief, standing))
-        return min(due, standing.next_at(now))
+        self._as_of, self._no_row_before = signs, due
+        return due
+
+    def _no_row_is_due(self, signs: Signs, now: float) -> bool:
+        """Whether that is known without looking at each."""
+        return signs == self._as_of and now < self._no_row_before
 
     @staticmethod
     def _may_try(brief: Brief, now: float) -> bool:

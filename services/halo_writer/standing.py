@@ -15,6 +15,7 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import msgspec
 
@@ -29,6 +30,17 @@ class Opened(msgspec.Struct, frozen=True):
 
     hold: Hold
     first: bool
+
+
+class Signs(NamedTuple):
+    """The holds by scope, each with its `probe_at`, and the one command of each held kind that may be sent."""
+
+    holds: frozenset[tuple[str, float]]
+    trying: frozenset[tuple[str, str]]
+
+    def last(self, name: str) -> bool:
+        """Whether the hold that a row waits for is among them."""
+        return any(_PREFIX + scope == name for scope, _ in self.holds)
 
 
 def waits_for(hold: Hold) -> str:
@@ -61,6 +73,15 @@ class Standing:
                 return hold
         return None if self._trying.get(kind) == key else self._holds.get(kind)
 
+    def stops_all(self, now: float) -> bool:
+        """Whether nothing at all may be sent now."""
+        return HALO in self._holds or self._limited(now)
+
+    def signs(self) -> Signs:
+        """What decides, but for the time, which commands are stopped: while it is the same, so are they."""
+        times = frozenset((scope, hold.probe_at) for scope, hold in self._holds.items())
+        return Signs(times, frozenset(self._trying.items()))
+
     def lasts(self, name: str) -> bool:
         """Whether the hold that a row waits for is still there."""
         return name.removeprefix(_PREFIX) in self._holds
@@ -72,7 +93,7 @@ class Standing:
 
     def kinds_to_probe(self, now: float) -> list[str]:
         """The kinds of which one command may show whether the right is there by now."""
-        if HALO in self._holds or self._limited(now):
+        if self.stops_all(now):
             return []
         return [
             scope

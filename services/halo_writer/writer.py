@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 
 import httpx
 import structlog
@@ -33,6 +34,8 @@ from services.halo_writer.tenancy import Tenancy
 
 _log = structlog.get_logger(__name__)
 _SWEEP_S = 1.0
+_HAND_OVER_S = 2.0
+"""How long a rebalance waits for commands in hand: all of its group's tenants wait with it."""
 
 
 class Writer:
@@ -58,6 +61,7 @@ class Writer:
         self._request_timeout_s = request_timeout_s
         self._assigned: set[int] = set()
         self._lanes: dict[str, tuple[Lane, asyncio.Task[None]]] = {}
+        self._ending: dict[str, asyncio.Task[None]] = {}
         self._tenancies: dict[str, Tenancy] = {}
         self._with_backlog: set[str] = set()
         self._with_holds: set[str] = set()
@@ -95,14 +99,17 @@ class Writer:
         if found is not None and not found[1].done():
             return found[0]
         lane = Lane(tenant, self._s, lambda: self._tenancy(tenant))
-        task = asyncio.create_task(self._run(lane), name=f"lane {tenant}")
+        task = asyncio.create_task(self._run(lane, after=self._ending.get(tenant)), name=f"lane {tenant}")
         self._lanes[tenant] = (lane, task)
         return lane
 
-    async def _run(self, lane: Lane) -> None:
+    async def _run(self, lane: Lane, after: asyncio.Task[None] | None = None) -> None:
+        if after is not None:
+            # Its lease is this process's, so that it would not keep a second lane from sending.
+            await asyncio.wait([after])
         await lane.run()
         # A command that came while the lane was ending starts it again.
-        if lane.waiting and self._is_ours(lane.tenant) and not self._stopping:
+        if lane.waiting and not lane.stopped and self._is_ours(lane.tenant) and not self._stopping:
             again = self._lanes[lane.tenant] = (lane, asyncio.create_task(self._run(lane)))
             _log.debug("lane.again", tenant=again[0].tenant)
 
@@ -160,23 +167,36 @@ class Writer:
         self._assigned |= {partition.partition for partition in partitions}
 
     async def revoked(self, partitions: frozenset[Partition]) -> None:
-        """Stop the lanes whose tenants go to another process; each finishes the command in hand."""
+        """Stop the lanes whose tenants go to another process; each finishes the command in hand.
+
+        One that takes long over it does so behind the rebalance: it keeps its lease, and whoever the tenant goes to
+        waits for that.
+        """
         gone = {partition.partition for partition in partitions}
         self._assigned -= gone
-        await self._stop([t for t in self._lanes if partition_of(t.encode(), self._partitions) in gone])
+        leaving = [t for t in self._lanes if partition_of(t.encode(), self._partitions) in gone]
+        await self._stop(leaving, within_s=_HAND_OVER_S)
 
     async def stop(self) -> None:
         """Stop every lane and take nothing more; each finishes the command in hand."""
         self._stopping = True
         await self._stop(list(self._lanes))
+        await asyncio.gather(*self._ending.values(), return_exceptions=True)
 
-    async def _stop(self, tenants: Sequence[str]) -> None:
+    async def _stop(self, tenants: Sequence[str], *, within_s: float | None = None) -> None:
         stopping = [self._lanes.pop(tenant) for tenant in tenants]
-        for lane, _ in stopping:
+        for lane, task in stopping:
             lane.stop()
-        await asyncio.gather(*(task for _, task in stopping), return_exceptions=True)
+            self._ending[lane.tenant] = task
+            task.add_done_callback(partial(self._has_ended, lane.tenant))
+        if stopping:
+            await asyncio.wait([task for _, task in stopping], timeout=within_s)
         for lane, _ in stopping:
             self._metrics.forget_tenant(lane.tenant)
+
+    def _has_ended(self, tenant: str, task: asyncio.Task[None]) -> None:
+        if self._ending.get(tenant) is task:
+            del self._ending[tenant]
 
     def _is_ours(self, tenant: str) -> bool:
         return partition_of(tenant.encode(), self._partitions) in self._assigned

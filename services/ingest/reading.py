@@ -48,6 +48,7 @@ _LEASE_TAKEN_S = 5.0
 _LONGEST_SLEEP_S = 300.0
 _KIND_AGAIN_S = 900.0
 _FIRST_DELAY_S = 2.0
+_LONGEST_TURN_S = 5.0
 _LONGEST_DELAY_S = 600.0
 _FIX = (
     "give the application this right: Configuration > Integrations > HaloPSA API > Applications > (application) > "
@@ -64,6 +65,38 @@ class Timing:
 
     def every_s(self) -> dict[CatalogueKind, float]:
         return {kind: self.full_every_s if kind in RECORD_KINDS else self.reference_every_s for kind in KINDS}
+
+
+class Turn:
+    """One of the places of those that read at the same time; kept for `_LONGEST_TURN_S` at most.
+
+    Whoever takes longer waits for its Halo most of the time: it reads on, and its place is another tenant's.
+    """
+
+    def __init__(self, places: asyncio.Semaphore) -> None:
+        self._places = places
+        self._over: asyncio.TimerHandle | None = None
+
+    async def __aenter__(self) -> None:
+        await self._places.acquire()
+        self._over = asyncio.get_running_loop().call_later(_LONGEST_TURN_S, self._give_up)
+
+    async def __aexit__(self, *_: object) -> None:
+        self._give_up()
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep for the tenant's own budget; its place is another tenant's meanwhile."""
+        self._give_up()
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            await self.__aenter__()
+
+    def _give_up(self) -> None:
+        over, self._over = self._over, None
+        if over is not None:
+            over.cancel()
+            self._places.release()
 
 
 @dataclass(slots=True)
@@ -99,7 +132,7 @@ class Reading:
         self._timing = timing
         self._metrics = metrics
         self._behind_since: dict[str, float] = {}
-        self._turns = asyncio.Semaphore(at_once)
+        self._places = asyncio.Semaphore(at_once)
         self._random = random_
         self._stopped = False
         self._denied: set[tuple[str, CatalogueKind]] = set()
@@ -157,8 +190,9 @@ class Reading:
         while True:
             wake.clear()
             try:
-                async with self._turns:
-                    sleep_s, behind = await self._turn(tenant, schedules)
+                turn = Turn(self._places)
+                async with turn:
+                    sleep_s, behind = await self._turn(tenant, schedules, turn)
                 failures = 0
                 if not behind:
                     self._kept_up(tenant)
@@ -193,7 +227,7 @@ class Reading:
         if self._behind_since.pop(tenant, None) is not None:
             self._metrics.set_reading_behind(tenant, None)
 
-    async def _turn(self, tenant: str, schedules: dict[str, Schedule]) -> tuple[float, bool]:
+    async def _turn(self, tenant: str, schedules: dict[str, Schedule], turn: Turn) -> tuple[float, bool]:
         """Reads what is due; how many seconds to sleep then, and whether something due is left."""
         found = self._follower.get(tenant)
         if found is None:
@@ -215,11 +249,11 @@ class Reading:
                 return _LEASE_TAKEN_S * (0.5 + self._random()), True
             # Whoever had the lease until now has read the same kinds.
             schedule.learn(await self._reads(rules, self._began[tenant] - self._timing.fresh_enough_s))
-            await self._read(rules, held, schedule)
+            await self._read(rules, held, schedule, turn)
             now = held.store_now()
         return min(_LONGEST_SLEEP_S, max(0.0, schedule.next_at() - now)), schedule.is_behind(now)
 
-    async def _read(self, rules: RuleSet, held: Held, schedule: Schedule) -> None:
+    async def _read(self, rules: RuleSet, held: Held, schedule: Schedule, turn: Turn) -> None:
         shared = SharedBlock(self._store, rules.tenant)
         gate = ShareGate(
             self._keeper,
@@ -227,7 +261,7 @@ class Reading:
             budget_of(rules, READ_SHARE),
             shared,
             patience_s=float("inf"),
-            sleep=self._without_turn,
+            sleep=turn.sleep,
         )
         try:
             client = client_of(rules, self._http, gate, timeout_s=self._timing.request_timeout_s)
@@ -239,14 +273,6 @@ class Reading:
         finally:
             await gate.tell_others()
             await self._keeper.release(held, gate.spend())
-
-    async def _without_turn(self, seconds: float) -> None:
-        """Sleep for the tenant's own budget; its turn is another tenant's meanwhile."""
-        self._turns.release()
-        try:
-            await asyncio.sleep(seconds)
-        finally:
-            await self._turns.acquire()
 
     async def _read_kind(
         self,

@@ -16,6 +16,7 @@ import uuid
 import structlog
 
 from hub.bus.broker import make_broker
+from hub.bus.closing import stray_cancellation_ignored
 from hub.bus.connect import bus_settings, security_of
 from hub.bus.consumer import Consumer
 from hub.bus.producer import Publisher
@@ -111,7 +112,8 @@ async def run(settings: Settings, service: Service) -> None:
         await service.until_stopped()
         _log.info("mapper.draining")
         await events.drain()
-        await broker.stop()
+        with stray_cancellation_ignored():
+            await broker.stop()
         await duty.stop()
 
 

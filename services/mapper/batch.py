@@ -19,7 +19,7 @@ from hub.tenants.model import RuleSet
 from schemas.answers import QuestionAnswered
 from schemas.commands import TYPE_OF_KIND, Basis, Command
 from schemas.envelope import Fault
-from services.mapper.emit import answer_message, basis_of, command_message, question_message
+from services.mapper.emit import answer_message, basis_of, command_message, event_again, question_message
 from services.mapper.entities import ENTITIES
 from services.mapper.files import Orphan, map_file
 from services.mapper.intake import Event, Refused, refused
@@ -49,9 +49,12 @@ Result = Literal[
 
 _CONFLICT = Fault("revision", "another event of this entity has this revision with other content")
 _MIXED = Fault("revision", "an entity's events all carry a revision, or none does; this one differs")
+# Each attribute's name and text, and more than there are of them.
+_MOST_ATTRIBUTE_BYTES = 64 * 1024
 _FIXES = {
     "revision.conflict": "let the producer raise the revision with every change, then publish the event again",
     "ordering.mixed": "let the producer send a revision with every event of an entity, or with none",
+    "data.too_large": "split the document, and publish its parts",
     "mapping.rejected": "mend the tenant's rules or the quote, then redrive this dead letter",
     "mapper.failed": "this is a fault of the hub: report it with this dead letter, and redrive it after the repair",
     "command.too_large": "split the quote: its command is larger than a message may be",
@@ -116,6 +119,9 @@ class Batch:
         return changed
 
     def _one(self, event: Event) -> Result | Refused:
+        fault = self._past_repeating(event)
+        if fault is not None:
+            return _refuse(event, "data.too_large", (fault,))
         rules = self._rules_of(event.envelope.tenant)
         if rules is None:
             self.parked.append(event)
@@ -193,6 +199,19 @@ class Batch:
         self.waiting.pop(event.key, None)
         self.arrived.add(event.key)
         return Mapped(made) if isinstance(made, tuple) else made
+
+    def _past_repeating(self, event: Event) -> Fault | None:
+        """The fault of an event that Kafka took and the hub could not publish again, as a redrive would have to.
+
+        One that waits for its tenant's rules is published again too: left waiting it would stop all that wait with it.
+        """
+        value = event.record.value or b""
+        if len(value) + _MOST_ATTRIBUTE_BYTES <= self._max_message_bytes:
+            return None
+        size = record_size(event_again(event.envelope, value))
+        if size <= self._max_message_bytes:
+            return None
+        return Fault("", f"has {size} bytes with its attributes, of {self._max_message_bytes} at most")
 
     def _too_large(self, made: Sequence[Command], messages: Sequence[Outgoing]) -> Fault | None:
         for command, message in zip(made, messages, strict=True):

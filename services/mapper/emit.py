@@ -1,4 +1,4 @@
-"""Commands as messages. Everything in them follows from the event and the record, so that a repeat is the same."""
+"""Commands, and events once more, as messages: all in them follows from event and record, so a repeat is the same."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from schemas.commands import TYPE_OF_KIND, Basis, Command
 from schemas.control import DecisionAnswered, DecisionRequested
 from schemas.envelope import Envelope, headers_of
 from schemas.identity import derived_id, id_of
-from schemas.registry import encode
+from schemas.registry import TYPES, encode
 from schemas.targets import Target
-from schemas.topics import COMMANDS, CONTROL
+from schemas.topics import COMMANDS, CONTROL, key_on
 from services.mapper.questions import Question
 
 SOURCE = "/hub/mapper"
@@ -30,6 +30,12 @@ def basis_of(
         record_versions=versions,
         cause=envelope.causationid or "",
     )
+
+
+def event_again(envelope: Envelope, value: bytes) -> Outgoing:
+    """A source event as it came, to be published once more: the same id, under the same key."""
+    topic = TYPES[envelope.type].topic
+    return Outgoing(topic, key_on(topic, envelope.tenant, envelope.key), value, headers_of(envelope))
 
 
 def question_event(question: Question, event: Envelope) -> tuple[Envelope, DecisionRequested]:

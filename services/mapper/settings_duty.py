@@ -22,9 +22,8 @@ from hub.store.records import RecordKey
 from hub.telemetry.health import Progress
 from hub.telemetry.metrics import Metrics
 from hub.tenants.publisher import SettingsPublisher
-from schemas.envelope import Envelope, headers_of
-from schemas.registry import TYPES
-from schemas.topics import key_on
+from schemas.envelope import Envelope
+from services.mapper.emit import event_again
 from services.mapper.service import SETTINGS, RulesSource
 
 EVERYONE = "*"
@@ -139,6 +138,4 @@ def _quote_of(row: pending.Pending) -> RecordKey:
 
 def _again(row: pending.Pending) -> Outgoing:
     envelope = msgspec.json.decode(row.headers, type=Envelope)
-    topic = TYPES[envelope.type].topic
-    key = key_on(topic, envelope.tenant, envelope.key)
-    return Outgoing(topic, key, row.value, headers_of(envelope))
+    return event_again(envelope, row.value)

@@ -1,4 +1,4 @@
-"""Only so many tenants are read at a time; one that waits for its own budget takes nobody's turn."""
+"""Only so many tenants are read at a time; one that waits for its budget or its Halo takes nobody's turn."""
 
 import asyncio
 import datetime as dt
@@ -97,6 +97,36 @@ async def test_a_tenant_that_waits_for_its_budget_holds_up_no_other_tenants_read
             await reading.stop()
 
     assert len(big.requests()) == 1, "its own budget holds all the same"
+
+
+@pytest.mark.fault("F42")
+@pytest.mark.timeout(60)
+async def test_a_halo_that_does_not_answer_holds_up_no_other_tenants_reading(
+    sandbox: Sandbox, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SANDBOX_SECRET", CLIENT_SECRET)
+    monkeypatch.setattr("services.ingest.reading._LONGEST_TURN_S", 0.1, raising=False)
+    big, small = sandbox.named(BIG, budget={"limit": 0}), sandbox.named(SMALL, budget={"limit": 0})
+    big.arm("hang", on="all", times=0)
+    follower, log = RulesFollower(), Log()
+    keeper = LeaseKeeper(store, owner="a", ttl_s=90.0)
+    timing = Timing(
+        reference_every_s=3600.0, full_every_s=86400.0, fresh_enough_s=300.0, request_timeout_s=60.0
+    )
+    async with httpx.AsyncClient() as http:
+        progress = Progress(60.0, lambda: 0.0)
+        reading = Reading(store, keeper, log, http, follower, progress, timing, Metrics(), at_once=1)
+        running = asyncio.create_task(reading.run())
+        try:
+            follower.apply(settings(BIG, big, 100_000))
+            await eventually(lambda: big.requests(kind="token"), timeout_s=20)
+            follower.apply(settings(SMALL, small, 100_000))
+            await eventually(lambda: set(RECORD_KINDS) <= log.whole[SMALL].keys(), timeout_s=20)
+        finally:
+            running.cancel()
+            await reading.stop()
+
+    assert not log.whole[BIG]
 
 
 @pytest.mark.feature("hub.k8s", part="all")

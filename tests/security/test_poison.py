@@ -70,6 +70,16 @@ def test_a_time_that_utc_has_not_is_a_fault_of_the_envelope(time: str) -> None:
     assert [fault.at for fault in raised.value.faults] == ["time"]
 
 
+@pytest.mark.invariant("INV-11")
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00Z", "1969-12-31T23:59:59.999Z"])
+def test_a_time_that_nobody_has_set_is_a_fault_and_orders_nothing(time: str) -> None:
+    """Counted from 1970 such times are negative: a part that is missing would seem newer, and the next change older."""
+    pairs = [(name, value) for name, value in headers_of(envelope(1)) if name != "ce_time"]
+    with pytest.raises(EnvelopeInvalid, match="before 1970"):
+        from_headers([*pairs, ("ce_time", time.encode())])
+    assert from_headers([*pairs, ("ce_time", b"1970-01-01T00:00:00Z")]).time.year == 1970
+
+
 _HEADER_NAMES = [name for name, _ in headers_of(envelope(1))]
 _ODD = st.one_of(
     st.binary(max_size=20),

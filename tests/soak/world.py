@@ -34,7 +34,9 @@ from tests.support.postgres import PostgresServer
 from tests.support.processes import free_port, tail
 
 _START_AGAIN_S = 1.0
-_DRAIN_PATIENCE_S = 45.0
+_GRACE_S = {"writer": 120.0}
+_GRACE_ELSE_S = 60.0
+"""How long after SIGTERM a process is left to end: what the manifests of `deploy/k8s` give each service."""
 
 
 @dataclass(frozen=True)
@@ -159,8 +161,9 @@ class World:
                 self.start(member)
 
     def _look_at(self, member: Member, health_port: int, now_s: float) -> None:
-        if member.term_sent_s is not None and now_s - member.term_sent_s > _DRAIN_PATIENCE_S:
-            self.bad_exits.append(f"{member.name} did not end within {_DRAIN_PATIENCE_S:.0f} s of SIGTERM")
+        grace_s = _GRACE_S.get(member.service, _GRACE_ELSE_S)
+        if member.term_sent_s is not None and now_s - member.term_sent_s > grace_s:
+            self.bad_exits.append(f"{member.name} did not end within {grace_s:.0f} s of SIGTERM")
             member.killed = True
             self.hub.processes[member.name].kill()
         elif not member.ready and not member.stopped:

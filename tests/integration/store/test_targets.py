@@ -1,6 +1,7 @@
 """Target rows: written only onto the version that was read and under the lease, reserved and owned by one."""
 
 import asyncio
+import random
 from typing import Any
 
 import msgspec
@@ -201,6 +202,28 @@ async def test_find_answers_by_whatever_is_given(store: Store) -> None:
         assert await targets.find(conn, "acme", halo_id=10, kind="client") == [rows[0]]
         assert await targets.find(conn, "acme", kind="quote") == [rows[1], rows[2]]
         assert await targets.find(conn, "acme", id="none") == []
+
+
+async def test_the_longest_targets_and_natural_keys_that_messages_allow_are_stored(store: Store) -> None:
+    """An index of PostgreSQL holds no more than 2704 bytes an entry, and a random text can't be made smaller."""
+    rng = random.Random(1)
+
+    def text(length: int) -> str:
+        return "".join(chr(rng.randrange(0x10000, 0x2FFFF)) for _ in range(length))
+
+    longest = Target(
+        tenant="t" * 63, instance="i" * 200, source="/" * 200, kind="site", id=text(200), scope=""
+    )
+    other = msgspec.structs.replace(longest, id=text(200))
+    site = f"site:{longest.key}:"
+    name = text(254)
+    async with store.write() as conn:
+        assert await targets.save(
+            conn, TargetState(target=longest, version=1), expected_version=0, lease=None
+        )
+        assert await targets.reserve(conn, longest, [f"{site}{name}a"]) is None
+        assert await targets.reserve(conn, other, [f"{site}{name}b"]) is None
+        assert await targets.reserve(conn, other, [f"{site}{name}a"]) == longest
 
 
 async def test_a_natural_key_is_reserved_by_one_target_all_or_none(store: Store) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from msgspec.structs import replace
 
 from cli.dead_letters import HIDDEN, Letter, payload, read_letters, select
 from cli.redriving import Redriven, redrive
+from hub.bus.producer import check_record
 from hub.bus.records import Outgoing
+from hub.bus.settings import DEFAULT_MAX_RECORD_BYTES
 from hub.dead_letters import MAX_KEPT_BYTES, of_record
 from schemas.control import RedriveRequested
 from schemas.envelope import from_headers
@@ -77,6 +81,26 @@ async def test_an_event_too_large_for_its_dead_letter_is_read_where_it_stays() -
     assert (done.letters, done.events, done.lost) == (1, 1, ())
     again = log.records[QUOTES][-1]
     assert (again.key, again.value) == (large.key, large.value)
+
+
+@pytest.mark.fault("F29")
+async def test_an_event_too_large_to_be_published_again_stops_no_other_and_is_not_told_as_redriven() -> None:
+    log = Topics()
+    small = event("e-1", "Q-1")
+    log.add(letter_of_event("dl-1", small))
+    huge = log.add(replace(event("e-2", "Q-2"), value=b" " * DEFAULT_MAX_RECORD_BYTES + b"{}"))
+    log.add(of_record(huge, "mapper", "data.too_large", "too large"))
+
+    async def publish(records: Sequence[Outgoing]) -> None:
+        for record in records:
+            check_record(record, DEFAULT_MAX_RECORD_BYTES)
+        await log.publish(records)
+
+    chosen = await letters(log)
+    done = await redrive(chosen, log.read, publish, "ops@desk")
+    (large,) = [letter.id for letter in chosen if letter.id != "dl-1"]
+    assert (done.letters, done.events, done.too_large) == (1, 1, (large,))
+    assert {letter.id: letter.redriven for letter in await letters(log)} == {"dl-1": 1, large: 0}
 
 
 async def test_another_record_at_the_same_place_is_never_run_instead() -> None:

@@ -7,6 +7,8 @@ import base64
 import msgspec
 import pytest
 
+from hub.bus.producer import record_size
+from hub.bus.settings import DEFAULT_MAX_RECORD_BYTES
 from schemas.commands import Notice
 from schemas.envelope import from_headers
 from schemas.identity import group_hashes, id_of, outcome_id
@@ -49,6 +51,22 @@ def test_what_was_created_is_the_rows_new_state_and_its_outcome_is_kept() -> Non
     assert state.last_command_id == id_of(COMMAND)
     assert tell.from_row(state.last_outcome or b"") == stored(CREATED)
     assert tell.halo_id_of(stored(CREATED)) == 7
+
+
+@pytest.mark.fault("F29")
+def test_an_outcome_and_the_row_that_keeps_it_fit_into_a_message_whatever_there_is_to_say() -> None:
+    """What can't be published stays in the outbox for ever, and with it all that its tenant has to tell."""
+    words = "\N{PILE OF POO}" * 5_000
+    said = tuple(Notice(code=f"supplier.unknown.{number}", message=words) for number in range(2_000))
+    ending = msgspec.structs.replace(CREATED, notices=said, message=words)
+    row = msgspec.structs.replace(
+        ROW, children={f"line:{'x' * 190}{number}": number for number in range(2_000)}
+    )
+    state = after(row, ending)
+    messages = [tell.published(stored(ending)), tell.snapshot(state, NOW)]
+    assert max(map(record_size, messages)) < DEFAULT_MAX_RECORD_BYTES
+    shown = decode("command.applied.v1", stored(ending).value).notices
+    assert (len(shown), shown[0].code, shown[-1].message) == (101, "supplier.unknown.0", "and 1900 more")
 
 
 def test_an_ensure_settles_the_id_and_never_a_state() -> None:

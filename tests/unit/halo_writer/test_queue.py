@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from hub.store.holds import Hold
 from hub.store.pending import Brief, Pending
 from schemas.commands import Command
 from services.halo_writer.queue import Queue
@@ -206,3 +207,89 @@ def test_a_new_term_takes_again_what_was_in_memory_alone_and_forgets_what_rows_h
     assert queue.arrived == 2, "the one in hand and the one that was ready"
     assert queue.in_rows == 1
     assert all(work.row is None for work in queue.sort_in(9.0)[0])
+
+
+class Counted(Standing):
+    """Counts how often it is asked about a command."""
+
+    asked = 0
+
+    def stops(self, kind: str, key: str, now: float) -> Hold | None:
+        self.asked += 1
+        return super().stops(kind, key, now)
+
+
+def asked(queue: Queue, standing: Counted, now: float) -> int:
+    """How many commands a look at what can run now takes."""
+    standing.asked = 0
+    queue.choose(standing, now, 100)
+    queue.next_at(standing, now)
+    return standing.asked
+
+
+@pytest.mark.fault("F42")
+@pytest.mark.parametrize("scope", [None, "halo", "quote"])
+def test_a_long_backlog_is_not_gone_through_for_each_command_that_comes(scope: str | None) -> None:
+    """Each look at all of a hundred thousand rows stops the process, and with it every other tenant, for a while."""
+    queue, standing = Queue(), Counted("acme", TIMING)
+    if scope is not None:
+        standing._open(held(scope, probe_at=50.0), first=True)
+    name = None if scope is None else f"hold/{scope}"
+    for number in range(50):
+        waiting(queue, full(f"q{number}"), not_before=50.0, waits=name)
+    asked(queue, standing, 10.0)
+    assert asked(queue, standing, 11.0) <= 1
+    waiting(queue, full("new"), not_before=50.0, waits=name)
+    waiting(queue, full("q7", 2), not_before=50.0, waits=name)
+    assert asked(queue, standing, 12.0) <= 1
+    assert queue.next_at(standing, 12.0) == 50.0
+    assert keys(queue, standing, 12.0) == set()
+
+
+def test_what_became_due_while_nothing_was_gone_through_runs() -> None:
+    queue = Queue()
+    for quote in ("a", "b", "c"):
+        waiting(queue, full(quote), not_before=50.0, waits="the client" if quote == "c" else None)
+    assert queue.next_at(FREE, 10.0) == 50.0
+    waiting(queue, full("soon"), not_before=20.0)
+    assert queue.next_at(FREE, 10.0) == 20.0
+    assert keys(queue, now=19.0) == set()
+    assert keys(queue, now=20.0) == {key("soon")}
+    queue.wake("the client")
+    assert queue.next_at(FREE, 10.0) <= 10.0
+    assert keys(queue, now=10.0) == {key("c")}
+    assert keys(queue, now=50.0) == {key(quote) for quote in ("a", "b", "c", "soon")}
+
+
+def test_a_hold_that_begins_or_ends_is_seen_though_no_row_changed() -> None:
+    queue, standing = Queue(), Standing("acme", TIMING)
+    waiting(queue, full("a"), not_before=5.0)
+    standing.login_lost(10.0, None)
+    probe_at = queue.next_at(standing, 10.0)
+    assert probe_at > 10.0
+    standing.came_back()
+    assert queue.next_at(standing, 10.0) <= 10.0
+    assert keys(queue, standing, 10.0) == {key("a")}
+    standing.denied("quote", "x", 10.0, None)
+    standing.denied("quote", "y", 10.0, None)
+    held_until = queue.next_at(standing, 10.0)
+    assert held_until == 11.0
+    waiting(queue, full("b"), not_before=11.0, waits="hold/quote")
+    assert keys(queue, standing, 10.5) == set()
+    assert keys(queue, standing, 11.0) == {key("a")}, "the one that was tried least, or came first"
+    standing.answered("quote")
+    assert queue.next_at(standing, 11.0) <= 11.0
+    assert keys(queue, standing, 11.0) == {key("a"), key("b")}
+
+
+def test_a_row_that_waits_for_a_hold_nobody_knows_runs_at_once() -> None:
+    queue = Queue()
+    waiting(queue, full("a"), not_before=50.0)
+    assert queue.next_at(FREE, 10.0) == 50.0
+    waiting(queue, full("b"), not_before=50.0, waits="hold/quote")
+    assert queue.next_at(FREE, 10.0) <= 10.0
+    assert keys(queue, now=10.0) == {key("b")}
+
+
+def held(scope: str, *, probe_at: float) -> Hold:
+    return Hold(tenant="acme", scope=scope, reason="denied", since=0.0, probe_at=probe_at)

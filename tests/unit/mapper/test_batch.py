@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from hub.bus.producer import record_size
 from hub.bus.records import Outgoing
 from hub.bus.records import Record as LogRecord
 from hub.store.records import RecordKey
@@ -20,6 +21,7 @@ from schemas.topics import COMMANDS, DEAD_LETTERS, QUOTES
 from services.mapper import batch as batch_module
 from services.mapper import quote as quote_module
 from services.mapper.batch import Batch, DesiredCache
+from services.mapper.emit import event_again
 from services.mapper.intake import Event, Refused, read
 from tests.unit.mapper.build import START, envelope, line, quote, rules, status
 
@@ -202,9 +204,34 @@ def test_a_producer_whose_quotes_are_off_is_folded_and_not_mapped() -> None:
 
 
 def test_a_command_larger_than_a_message_is_told_and_not_sent() -> None:
-    made = run(event(envelope(1), quote(note="x" * 5_000)), max_message_bytes=4_000)
+    came = event(envelope(1), quote(lines=tuple(line(number) for number in range(20))))
+    made = run(came, max_message_bytes=record_size(event_again(came.envelope, came.record.value or b"")))
     assert results(made) == ["command.too_large"]
     assert (made.outgoing, [one.letter.topic for one in refusals(made)]) == ([], [DEAD_LETTERS])
+
+
+@pytest.mark.fault("F29")
+@pytest.mark.parametrize("known", [True, False])
+def test_an_event_that_could_not_be_published_again_is_refused_and_does_not_wait(known: bool) -> None:
+    """Kafka takes somewhat more than the hub publishes; of what waits, all is published again once there are rules."""
+    limit = 100_000
+    about = envelope(1) if known else msgspec.structs.replace(envelope(1), tenant="nobody")
+    room = limit - record_size(event_again(about, b""))
+    assert results(run(sized(event(about, quote()), room), max_message_bytes=limit)) == [
+        "mapped" if known else "parked"
+    ]
+    made = run(sized(event(about, quote()), room + 1), max_message_bytes=limit)
+    assert results(made) == ["data.too_large"]
+    assert made.parked == []
+
+
+def sized(made: Event, size: int) -> Event:
+    """The same event with a field that nobody reads, so large that its data have this size."""
+    value = made.record.value or b""
+    padding = size - len(value) - len(b'"unread":"",')
+    padded = b'{"unread":"' + b"x" * padding + b'",' + value[1:]
+    assert len(padded) == size
+    return msgspec.structs.replace(made, record=msgspec.structs.replace(made.record, value=padded))
 
 
 def test_a_fault_of_the_hub_itself_stops_one_quote_and_not_its_neighbours(
