@@ -263,9 +263,9 @@ class _Story:
                 found.completed_by.add(quote)
             elif any(one.completes for one in states):
                 found.perhaps_by.add(quote)
-            number = person.po_number(state.document, self.rules)
-            if state.won and not state.own and number:
-                found.po_numbers |= {number}
+            # A number is never erased: one that was the customer's for a moment may stay.
+            won = [one for one in states if one.won and not one.own]
+            found.po_numbers |= {person.po_number(one.document, self.rules) for one in won}
             del self.steps[quote, name]
 
     def _order(self) -> None:
