@@ -80,9 +80,12 @@ class _Story:
         self.halo = Expected()
         self.books: dict[str, Book] = {}
         self.published = 0
+        self.reached: set[tuple[str, str]] = set()
+        """Which quotes are under which opportunities by now."""
+        self.named: set[tuple[str, str]] = set()
         # What was asked for and could not be written yet, the newest word of each.
         self.quotes: dict[tuple[str, str], State] = {}
-        self.opportunities: dict[str, State] = {}
+        self.opportunities: dict[tuple[str, str], State] = {}
         self.steps: dict[tuple[str, str], list[State]] = {}
         self.orders: dict[str, State] = {}
 
@@ -105,7 +108,8 @@ class _Story:
         self._items(states)
         for state in states:
             self.quotes[state.quote, state.scope] = state
-            self.opportunities[state.opportunity] = state
+            self.opportunities[state.quote, state.opportunity] = state
+            self.named.add((state.quote, state.opportunity))
             self.steps.setdefault((state.quote, state.opportunity), []).append(state)
             if state.won and self.rules.quotes["sales_order"]:
                 self.orders[state.quote] = state
@@ -168,14 +172,15 @@ class _Story:
             found.status = OPPORTUNITY_STATUSES[word]
 
     def _write_opportunities(self, states: list[State]) -> None:
-        for name, state in list(self.opportunities.items()):
+        for (quote, name), state in list(self.opportunities.items()):
             if name.startswith("published"):
                 self._ensure_published(name, states)
             elif self._may_have_products(state):
-                self._write_opportunity(name, state, states)
+                self._write_opportunity(name, state)
             else:
                 continue
-            del self.opportunities[name]
+            self.reached.add((quote, name))
+            del self.opportunities[quote, name]
 
     def _ensure_published(self, name: str, states: list[State]) -> None:
         """Made for the quote where its producer has not published it yet."""
@@ -193,14 +198,14 @@ class _Story:
                 return not any(person.unmade(line, self.rules) for line in shown)
         return True
 
-    def _write_opportunity(self, name: str, state: State, states: list[State]) -> None:
+    def _write_opportunity(self, name: str, state: State) -> None:
         found = self.halo.opportunities.get(name)
         if found is None:
             found = self.halo.opportunities[name] = Opportunity(titles={state.document["title"]})
         elif self.rules.of("opportunities").get("rename"):
             found.titles = {state.document["title"]}
         # Of several quotes on one opportunity that a person picked the first to come may write to it.
-        found.writers |= {one.quote for one in states if one.opportunity == name} | {state.quote}
+        found.writers = {quote for quote, named in self.named if named == name}
         found.shows = state
         number = person.po_number(state.document, self.rules)
         if state.own and number:
@@ -224,7 +229,7 @@ class _Story:
         code = person.status_code(state.word, self.rules)
         fixed = self.rules.quotes_mode == "first_only"
         if there is None:
-            if state.opportunity not in self.halo.opportunities or not self._has_items(state):
+            if (state.quote, state.opportunity) not in self.reached or not self._has_items(state):
                 return "waits"
             if person.unwritable(state.document):
                 return "rejected"
@@ -237,7 +242,7 @@ class _Story:
             return "written"
         same = (there.head.document, there.head.opportunity) == (state.document, state.opportunity)
         if not same and not fixed:
-            if state.opportunity not in self.halo.opportunities or not self._has_items(state):
+            if (state.quote, state.opportunity) not in self.reached or not self._has_items(state):
                 return "waits"
             if person.unwritable(state.document):
                 return "rejected"
@@ -256,9 +261,9 @@ class _Story:
 
     def _complete(self) -> None:
         for (quote, name), states in list(self.steps.items()):
-            found, state = self.halo.opportunities.get(name), states[-1]
-            if found is None:
+            if (quote, name) not in self.reached:
                 continue
+            found, state = self.halo.opportunities[name], states[-1]
             if state.completes:
                 found.completed_by.add(quote)
             elif any(one.completes for one in states):
@@ -273,12 +278,8 @@ class _Story:
             if quote in self.halo.orders or self.halo.halo_orders(quote):
                 del self.orders[quote]
                 continue
-            if (
-                quote,
-                state.scope,
-            ) not in self.halo.quotes or state.opportunity not in self.halo.opportunities:
-                continue
-            if not self._has_items(state):
+            there = (quote, state.scope) in self.halo.quotes and (quote, state.opportunity) in self.reached
+            if not there or not self._has_items(state):
                 continue
             if not person.unwritable(state.document):
                 self.halo.orders[quote] = state
