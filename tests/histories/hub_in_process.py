@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
-import os
 import shutil
 import tempfile
 import time
@@ -21,6 +20,7 @@ from typing import Any
 
 import httpx
 import msgspec
+import pytest
 import structlog
 import yaml
 
@@ -162,14 +162,15 @@ async def place() -> AsyncIterator[Place]:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """The secret is there for the lane, and log lines go nowhere: a case that is told at length is told anew."""
-    os.environ[_SECRET] = CLIENT_SECRET
+    patch = pytest.MonkeyPatch()
+    patch.setenv(_SECRET, CLIENT_SECRET)
     before = structlog.get_config()
     structlog.configure(logger_factory=structlog.ReturnLoggerFactory(), processors=[lambda *_: ""])
     try:
         yield
     finally:
         structlog.configure(**before)
-        del os.environ[_SECRET]
+        patch.undo()
 
 
 async def carry_out(case: Case, where: Place) -> tuple[list[Seen], Told]:
