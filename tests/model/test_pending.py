@@ -138,6 +138,12 @@ class Waiting(Machine):
         assert sorted(found, key=attrgetter("target_key")) == sorted(there, key=attrgetter("target_key"))
         self.saw("loaded" if there else "nothing to load")
 
+    @precondition(lambda self: self.model)
+    @rule(pick=st.integers(0, 20), keys=st.sets(targets))
+    def load_one_that_is_there(self, pick: int, keys: set[str]) -> None:
+        tenant, stage, target_key = sorted(self.model)[pick % len(self.model)]
+        self.load(tenant, stage, {target_key, *keys})
+
     @rule(tenant=tenants, stage=stages)
     def briefs(self, tenant: str, stage: Stage) -> None:
         found = self.ask(pending.briefs(self.conn, tenant, stage))
