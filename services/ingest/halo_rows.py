@@ -10,6 +10,8 @@ from typing import Any
 from halo import as_id
 from schemas.halo_events import HaloClient, HaloItem, HaloUser, ReferenceRow
 
+_MAX_NUMBER = 2**31 - 1
+"""Halo's ids and codes are no larger; what is can't be stored."""
 Row = Mapping[str, Any]
 
 
@@ -74,7 +76,7 @@ def _id(row: Row) -> int:
         found = as_id(row.get("id"))
     except ValueError:
         found = None
-    if found is None:
+    if found is None or abs(found) > _MAX_NUMBER:
         raise RowUnreadable(f"a row has no usable id: {row.get('id')!r}")
     return found
 
@@ -84,7 +86,7 @@ def _number(row: Row, name: str) -> int | None:
     value = row.get(name)
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         return None
-    return int(value) if int(value) == value else None
+    return int(value) if abs(value) <= _MAX_NUMBER and int(value) == value else None
 
 
 def _text(row: Row, name: str) -> str | None:
