@@ -20,6 +20,7 @@ SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0)]
 _LIKELY_SECRET_CHARS = 8
+_SERVER = re.compile(r"([\w.-]+|\[[\da-fA-F:.]+\])(:\d{1,5})?")
 _SECRET_NAME = re.compile("pass|secret|token", re.IGNORECASE)
 
 
@@ -27,7 +28,15 @@ def _absolute(path: Path) -> Path:
     return path.expanduser().absolute()
 
 
+def _servers(value: str) -> str:
+    """What the Kafka client takes for addresses; what it doesn't it would meet with an error of its own."""
+    if not all(_SERVER.fullmatch(server.strip()) for server in value.split(",")):
+        raise ValueError(f"must be host:port, several with commas between; it is {value!r}")
+    return value
+
+
 Place = Annotated[Path, AfterValidator(_absolute)]
+Servers = Annotated[str, AfterValidator(_servers)]
 
 
 class Settings(BaseSettings):
@@ -40,7 +49,7 @@ class Settings(BaseSettings):
         env_prefix="HUB_", frozen=True, extra="ignore", use_attribute_docstrings=True
     )
 
-    bootstrap_servers: str = "localhost:9092"
+    bootstrap_servers: Servers = "localhost:9092"
     """Kafka: host and port, several with commas between."""
     cluster: str = "main"
     """The name of the Kafka cluster in stored positions; never the same for two clusters."""
@@ -119,8 +128,8 @@ class Settings(BaseSettings):
         sasl = self.kafka_security_protocol.startswith("SASL")
         if sasl and not (self.kafka_sasl_username and self.kafka_sasl_password):
             raise ValueError(
-                f"kafka_security_protocol is {self.kafka_security_protocol}: "
-                "set kafka_sasl_username and kafka_sasl_password"
+                f"HUB_KAFKA_SECURITY_PROTOCOL is {self.kafka_security_protocol}: "
+                "set HUB_KAFKA_SASL_USERNAME and HUB_KAFKA_SASL_PASSWORD"
             )
         return self
 
@@ -128,7 +137,7 @@ class Settings(BaseSettings):
     def _leases_outlive_requests(self) -> Self:
         if self.lease_ttl_s <= self.request_timeout_s:
             raise ValueError(
-                f"lease_ttl_s ({self.lease_ttl_s:g}) must be longer than request_timeout_s "
+                f"HUB_LEASE_TTL_S ({self.lease_ttl_s:g}) must be longer than HUB_REQUEST_TIMEOUT_S "
                 f"({self.request_timeout_s:g}): no request could ever be sent"
             )
         return self
