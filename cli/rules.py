@@ -145,7 +145,7 @@ def _show(tried: Tried) -> None:
             field = getattr(command, name)
             if isinstance(field, Field):
                 rows.append((name, in_words(field.value), field.write))
-        how = "create or adopt" if command.ensure else "bring to this state"
+        how = "create or adopt" if command.ensure else "create or update"
         title = f"{TYPE_OF_KIND[command.kind]}: {how} {command.target.kind} {command.target.id!r}"
         print_table(("field", "value", "write"), rows, title=title)
         for notice in command.notices:
