@@ -31,7 +31,8 @@ def _absolute(path: Path) -> Path:
 def _servers(value: str) -> str:
     """What the Kafka client takes for addresses; what it doesn't it would meet with an error of its own."""
     if not all(_SERVER.fullmatch(server.strip()) for server in value.split(",")):
-        raise ValueError(f"must be host:port, several with commas between; it is {value!r}")
+        # The value isn't told: what has a place for a name may hold a password.
+        raise ValueError("must be host:port, several with commas between, and nothing else")
     return value
 
 
