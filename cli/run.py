@@ -20,7 +20,7 @@ from hub.bus.errors import BusError
 from hub.bus.settings import client_options
 from hub.bus.topics import partition_counts
 from hub.runtime import Service, ServiceFailed, serving
-from hub.settings import Settings
+from hub.settings import Settings, mistyped
 from hub.store.engine import Store, missing_file
 from hub.store.errors import StoreError, StoreNotSupported, StoreUnavailable
 from hub.telemetry.logging import configure_logging
@@ -58,6 +58,8 @@ def run(
         console=os.environ.get("HUB_LOG") == "console",
     )
     _log.info("service.starting", **settings.summary())
+    for name, meant in mistyped(os.environ).items():
+        _log.warning("setting.unknown", variable=name, message=f"{name} is no setting; did you mean {meant}?")
     try:
         asyncio.run(_run(service, settings))
     except DBAPIError as error:

@@ -5,6 +5,8 @@ A tenant's own settings (its Halo, budget, rules) are not here: they come from i
 
 import re
 import ssl
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
@@ -160,6 +162,17 @@ class Settings(BaseSettings):
             else:
                 shown[name] = str(value) if isinstance(value, Path) else value
         return shown
+
+
+def mistyped(variables: Iterable[str]) -> dict[str, str]:
+    """The variables that look like a setting and are none, each with the setting that was probably meant.
+
+    What resembles no setting is left alone: Kubernetes itself sets `HUB_...` variables for Services of that name.
+    """
+    names = [f"HUB_{name.upper()}" for name in Settings.model_fields]
+    strange = (name for name in variables if name.startswith("HUB_") and name not in names)
+    close = {name: get_close_matches(name, names, n=1, cutoff=0.85) for name in strange}
+    return {name: meant[0] for name, meant in close.items() if meant}
 
 
 def tls_context(settings: Settings) -> ssl.SSLContext:
