@@ -59,7 +59,7 @@ lock: $(DEV) ## Resolve pyproject.toml into requirements/*.txt again
 
 $(RUNTIME): tools/bootstrap.sh pyproject.toml requirements/build.txt requirements/runtime.txt $(wildcard $(PACKAGES:%=%/__init__.py))
 	@tools/bootstrap.sh venv $(VENV)
-	@echo "setting up $(VENV)"
+	@echo "setting up $(VENV): once, and it takes a minute or two"
 	@$(PIP_INSTALL) --require-hashes -r requirements/build.txt -r requirements/runtime.txt
 	@$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -7,6 +7,10 @@ is the same throughout. Some of the others share the noisy tenant's partition of
 
 An hour is 36 seconds, one in a hundred. The hub's waits are scaled less, to one in ten with `HUB_SETTLE_S`, so that the
 noisy tenant is tried no more often than it would be; a request without an answer is given up after one second, not 30.
+
+The phases come one after the other, so whoever else uses the machine in one of them changes what is compared: where
+the hub gets less of it than the load takes, everybody's events wait, up to as long as a phase lasts, outage or not. How
+late the machine was in each tells that apart.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ from pathlib import Path
 
 from benchmarks.report import Figure, percentile
 from benchmarks.stack import give_halos, hub_on_real_parts, wait_for_catalogue, wait_until_quiet
-from benchmarks.steady import Stream, run_together, took_s
+from benchmarks.steady import Stream, lateness, run_together, took_s
 from hub.bus.producer import partition_of
 from schemas.topics import BY_NAME, COMMANDS
 from tests.sandbox.server import Sandbox
@@ -54,11 +58,15 @@ class Tenants:
 
 @dataclass(frozen=True)
 class Phase:
-    """What the others' events took to Halo, by tenant; how many the noisy one sent, and requests its Halo saw."""
+    """What the others' events took to Halo, by tenant; how many the noisy one sent, and requests its Halo saw.
+
+    `late_s` is how late the machine itself was (`steady.lateness`).
+    """
 
     took_s: dict[str, list[float]]
     noisy_sent: int
     noisy_requests: int
+    late_s: Sequence[float] = (0.0,)
 
     def of(self, tenants: Sequence[str]) -> list[float]:
         return [took for tenant in tenants for took in self.took_s[tenant]]
@@ -69,6 +77,7 @@ class Phase:
             {tenant: took_s + later.took_s[tenant] for tenant, took_s in self.took_s.items()},
             self.noisy_sent + later.noisy_sent,
             self.noisy_requests + later.noisy_requests,
+            (*self.late_s, *later.late_s),
         )
 
 
@@ -136,6 +145,13 @@ def figures(tenants: Tenants, well: Phase, away: Phase, back_s: float) -> list[F
             "requests",
             detail=f"for {away.noisy_sent} events; without the outage {well.noisy_requests} for {well.noisy_sent}",
         ),
+        Figure(
+            LINE,
+            "  p99 of how late a thread is woken that only sleeps, in the outage",
+            percentile(away.late_s, 99) * 1000,
+            "ms",
+            detail=f"without it {percentile(well.late_s, 99) * 1000:.0f} ms: by much more, others had the machine",
+        ),
         Figure(LINE, "  from its return to its last event in Halo", back_s, "s"),
     ]
 
@@ -154,12 +170,13 @@ def _phase(halos: dict[str, Sandbox], steady: Stream, flood: Stream, seconds: fl
     """The load for so long: each time as long, so that a machine that can't carry it falls behind as far each time."""
     noisy = halos[NOISY]
     before = noisy.last_request()
-    sent, flooded = run_together((steady, flood), seconds)
+    with lateness() as late_s:
+        sent, flooded = run_together((steady, flood), seconds)
     taken = {
         tenant: took_s([event for event in sent if event.tenant == tenant], halos[tenant], since=before)
         for tenant in steady.tenants
     }
-    return Phase(taken, len(flooded), len(noisy.requests(since=before)))
+    return Phase(taken, len(flooded), len(noisy.requests(since=before)), late_s or (0.0,))
 
 
 def _caught_up_s(noisy: Sandbox, flood: Stream) -> float:

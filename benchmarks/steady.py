@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+import threading
 import time
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from benchmarks import quotes
@@ -18,6 +20,7 @@ from tests.sandbox.server import Sandbox
 from tests.support.hub import Hub, eventually
 
 _PATIENCE_S = 120.0
+_NAP_S = 0.01
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,31 @@ class Stream:
         for revision in itertools.count(2):
             for number, tenant in itertools.product(range(self._quotes_each), self.tenants):
                 yield quotes.status_changed(_name(tenant, number), revision, tenant=tenant)
+
+
+@contextmanager
+def lateness() -> Iterator[list[float]]:
+    """By how many seconds each of the sleeps of a thread lasts too long that does nothing else while the body runs.
+
+    Where that is much, others have the machine's processors, and times are theirs as much as the hub's.
+    """
+    late: list[float] = []
+    over = threading.Event()
+
+    def sleep() -> None:
+        asleep_at = time.monotonic()
+        while not over.wait(_NAP_S):
+            awake_at = time.monotonic()
+            late.append(max(0.0, awake_at - asleep_at - _NAP_S))
+            asleep_at = awake_at
+
+    sleeper = threading.Thread(target=sleep)
+    sleeper.start()
+    try:
+        yield late
+    finally:
+        over.set()
+        sleeper.join()
 
 
 def run_together(streams: Sequence[Stream], seconds: float) -> list[list[Sent]]:

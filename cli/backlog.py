@@ -48,7 +48,8 @@ def backlog(
         print_json({"tenants": summaries, "rows": [_document(row, now) for row in rows]})
         return
     if not rows and not summaries:
-        say("nothing waits", style="green")
+        of = "" if tenant is None else f" of tenant {tenant!r}"
+        say(f"nothing{of} waits{'' if reason is None else f' for the reason {reason!r}'}", style="green")
         return
     print_table(
         ("tenant", "waiting", "oldest", "reasons", "drains in", "held by"),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 from sqlalchemy.exc import DBAPIError
 
 from cli.errors import BadInput, CommandFailed
@@ -16,11 +17,13 @@ from hub.bus.errors import BusError
 from hub.bus.producer import Publisher
 from hub.bus.records import Outgoing, Record
 from hub.settings import Settings
-from hub.store.engine import Store
+from hub.store.engine import Store, missing_file
+from hub.store.errors import StoreNotSupported
 from hub.telemetry.logging import hide
 
 T = TypeVar("T")
 STDIN = "-"
+_WHICH_STORE = "set HUB_STORE_URL to the one that the services use: they make its tables when they start"
 
 
 def settings() -> Settings:
@@ -28,13 +31,14 @@ def settings() -> Settings:
     try:
         read = Settings()
     except ValidationError as error:
-        faults = "; ".join(
-            f"HUB_{'_'.join(map(str, e['loc'])).upper() or '*'}: {e['msg'].removeprefix('Value error, ')}"
-            for e in error.errors(include_input=False)
-        )
-        raise BadInput(faults) from None
+        raise BadInput("; ".join(map(_fault, error.errors(include_input=False)))) from None
     hide(*read.secrets())
     return read
+
+
+def _fault(error: ErrorDetails) -> str:
+    variable = "".join(f"HUB_{str(name).upper()}: " for name in error["loc"][:1])
+    return variable + error["msg"].removeprefix("Value error, ")
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
@@ -92,10 +96,15 @@ async def publish(settings: Settings, records: Sequence[Outgoing]) -> None:
 
 
 @asynccontextmanager
-async def store(settings: Settings) -> AsyncIterator[Store]:
-    """The hub's store, opened; its schema is left as it is. Raises BadInput when it isn't one."""
+async def store(settings: Settings, *, make: bool = False) -> AsyncIterator[Store]:
+    """The hub's store, opened; its schema is left as it is, and no file is made unless asked. Raises BadInput."""
     try:
+        missing = None if make else missing_file(settings.store_url)
+        if missing is not None:
+            raise BadInput(f"there is no store at {missing}; {_WHICH_STORE}")
         opened = await Store.open(settings.store_url)
+    except StoreNotSupported as error:
+        raise BadInput(str(error)) from None
     except DBAPIError as error:
         raise _no_store(error) from None
     try:
@@ -107,10 +116,7 @@ async def store(settings: Settings) -> AsyncIterator[Store]:
 
 
 def _no_store(error: DBAPIError) -> BadInput:
-    return BadInput(
-        f"this is not the hub's store ({error.orig}); set HUB_STORE_URL to the one that the services use: "
-        "they make its tables when they start"
-    )
+    return BadInput(f"this is not the hub's store ({error.orig}); {_WHICH_STORE}")
 
 
 def unreachable(settings: Settings, error: Exception) -> CommandFailed:

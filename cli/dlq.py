@@ -86,7 +86,7 @@ def show(
 @app.command("redrive")
 def redrive_(
     ids: Annotated[
-        list[str] | None, typer.Argument(metavar="[ID]...", help="Dead letters, by id or its start.")
+        list[str] | None, typer.Argument(metavar="ID", help="Dead letters, by id or its start.")
     ] = None,
     tenant: Tenant = None,
     reason: Reason = None,

@@ -1,6 +1,7 @@
 """Correct examples of every message, as the contract's golden files hold them."""
 
 import datetime as dt
+import difflib
 import uuid
 from typing import Any
 
@@ -8,13 +9,18 @@ import msgspec
 
 from cli.errors import BadInput
 from schemas.documents import GOLDEN
+from schemas.envelope import EnvelopeInvalid, from_structured
 from schemas.registry import SOURCE_TYPES, TYPES
 
 
 def known(event_type: str) -> str:
-    """The type, if the contract has it. Raises BadInput, which names those there are."""
+    """The type, if the contract has it. Raises BadInput, which names those that were probably meant."""
     if event_type not in TYPES:
-        raise BadInput(f"there is no message type {event_type!r}; there are: {', '.join(sorted(TYPES))}")
+        near = difflib.get_close_matches(event_type, TYPES, n=3)
+        hint = (
+            f"did you mean {' or '.join(near)}?" if near else "`hub catalog list --all` shows those there are"
+        )
+        raise BadInput(f"there is no message type {event_type!r}; {hint}")
     return event_type
 
 
@@ -30,10 +36,10 @@ def new_event(event_type: str, *, tenant: str, source: str, now: dt.datetime) ->
         raise BadInput(
             f"{event_type} is not a producer's to send; these are: {', '.join(sorted(SOURCE_TYPES))}"
         )
-    return {
+    event = {
         "specversion": "1.0",
         "id": str(uuid.uuid4()),
-        "source": f"/{source}",
+        "source": f"/{source.removeprefix('/')}",
         "type": event_type,
         "subject": "Q-1001",
         "time": now.replace(microsecond=0).isoformat().replace("+00:00", "Z"),
@@ -42,6 +48,13 @@ def new_event(event_type: str, *, tenant: str, source: str, now: dt.datetime) ->
         "datacontenttype": "application/json",
         "data": _of_any_halo(example(event_type)["data"]),
     }
+    try:
+        from_structured(
+            {name: value for name, value in event.items() if name not in ("data", "datacontenttype")}
+        )
+    except EnvelopeInvalid as error:
+        raise BadInput("; ".join(f"{fault.at}: {fault.problem}" for fault in error.faults)) from None
+    return event
 
 
 _MADE_UP = frozenset({"halo_id", "pdf", "files"})

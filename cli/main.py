@@ -3,6 +3,8 @@
 import logging
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
@@ -10,7 +12,7 @@ from cli import audit, catalog, decisions, dlq, events, rules, store, tenant, to
 from cli.backlog import backlog
 from cli.demo.command import demo
 from cli.errors import FAILED, OK, CommandFailed
-from cli.output import complain
+from cli.output import complain, say
 from cli.run import run as run_service
 from cli.sandbox import sandbox
 from hub.bus.connect import KafkaError
@@ -21,11 +23,28 @@ from hub.telemetry.redaction import Redactor
 
 app = typer.Typer(
     name="hub",
-    help="An event-sourced integration hub for HaloPSA.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        say(f"halo-hub {version('halo-hub')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _hub(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the release and exit."),
+    ] = False,
+) -> None:
+    """An event-sourced integration hub for HaloPSA."""
+
+
 app.command()(sandbox)
 app.command()(backlog)
 app.command()(demo)

@@ -14,15 +14,15 @@ import typer
 from sqlalchemy.exc import DBAPIError
 
 from cli import context
-from cli.errors import CommandFailed
+from cli.errors import BadInput, CommandFailed
 from hub.bus.connect import KafkaError, security_of
 from hub.bus.errors import BusError
 from hub.bus.settings import client_options
 from hub.bus.topics import partition_counts
 from hub.runtime import Service, ServiceFailed, serving
-from hub.settings import Settings
-from hub.store.engine import Store
-from hub.store.errors import StoreError, StoreUnavailable
+from hub.settings import Settings, mistyped
+from hub.store.engine import Store, missing_file
+from hub.store.errors import StoreError, StoreNotSupported, StoreUnavailable
 from hub.telemetry.logging import configure_logging
 from hub.telemetry.redaction import Redactor
 
@@ -41,9 +41,16 @@ _AGAIN_S = 1.0
 _PACKAGES = {Name.INGEST: "ingest", Name.MAPPER: "mapper", Name.WRITER: "halo_writer"}
 
 
-def run(service: Annotated[Name, typer.Argument(help="which service this process is")]) -> None:
+def run(
+    service: Annotated[Name, typer.Argument(metavar="SERVICE", help="ingest, mapper or writer.")],
+) -> None:
     """Run one service until SIGTERM; settings come from HUB_* variables."""
     settings = context.settings()
+    try:
+        # What no waiting can mend is told before any.
+        missing_file(settings.store_url)
+    except StoreNotSupported as error:
+        raise BadInput(str(error)) from None
     configure_logging(
         service.value,
         redactor=Redactor(settings.secrets()),
@@ -51,6 +58,8 @@ def run(service: Annotated[Name, typer.Argument(help="which service this process
         console=os.environ.get("HUB_LOG") == "console",
     )
     _log.info("service.starting", **settings.summary())
+    for name, meant in mistyped(os.environ).items():
+        _log.warning("setting.unknown", variable=name, message=f"{name} is no setting; did you mean {meant}?")
     try:
         asyncio.run(_run(service, settings))
     except DBAPIError as error:

@@ -76,7 +76,7 @@ def restored(
 
 
 async def _migrated(settings: Settings) -> str:
-    async with context.store(settings) as store:
+    async with context.store(settings, make=True) as store:
         return await store.migrate()
 
 

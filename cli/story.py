@@ -146,7 +146,7 @@ class _Teller:
         self._events.add((command.target.tenant, basis.event_id))
         self._origins.add(basis.origin)
         self._rules.add((command.target.tenant, basis.rule_sequence))
-        how = "create or adopt" if command.ensure else "bring to the folded state"
+        how = "create or adopt" if command.ensure else "create or update"
         return _happening(
             record,
             "command",

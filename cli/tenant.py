@@ -41,7 +41,7 @@ _STYLES = {"ok": "✓", "warning": "!", "failed": "✗", "unknown": "?"}
 
 @app.command()
 def show(
-    tenant: Annotated[str, typer.Argument(help="A tenant's name.")],
+    tenant: Annotated[str, typer.Argument(metavar="TENANT", help="A tenant's name.")],
     at: Annotated[
         int | None, typer.Option(help="The revision that a command names; the newest without it.", min=1)
     ] = None,

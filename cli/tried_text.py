@@ -45,7 +45,7 @@ def show(tried: Tried) -> None:
         print_faults([EventFault(fault.at, fault.problem) for fault in tried.faults])
     for command in tried.commands:
         rows = [(name, in_words(field.value), field.write) for name, field in _fields(command)]
-        how = "create or adopt" if command.ensure else "bring to this state"
+        how = "create or adopt" if command.ensure else "create or update"
         title = f"{TYPE_OF_KIND[command.kind]}: {how} {command.target.kind} {command.target.id!r}"
         print_table(("field", "value", "write"), rows, title=title)
         for notice in command.notices:

@@ -5,8 +5,23 @@ from typing import Any
 
 import msgspec
 
+# As many digits as Halo's own numbers have, many times over. Taking one of 1e999999999 for an integer, or adding to it,
+# would stop the process, and with it every other tenant.
+_MAX_EXPONENT = 100
+
+
+def _fraction(text: str) -> Decimal:
+    try:
+        number = Decimal(text)
+    except ArithmeticError:
+        raise ValueError("a number is out of all bounds") from None
+    if number and not -_MAX_EXPONENT <= number.adjusted() <= _MAX_EXPONENT:
+        raise ValueError("a number is out of all bounds")
+    return number
+
+
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
-_DECODER = msgspec.json.Decoder(float_hook=Decimal)
+_DECODER = msgspec.json.Decoder(float_hook=_fraction)
 _UTF8_BOM = b"\xef\xbb\xbf"
 
 
@@ -21,7 +36,7 @@ def encode(value: Any) -> bytes:
 
 
 def decode(raw: bytes) -> Any:
-    """The JSON of an answer; ValueError when it is none."""
+    """The JSON of an answer; ValueError when it is none, or has a number that is out of all bounds."""
     try:
         return _DECODER.decode(raw.removeprefix(_UTF8_BOM))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -36,9 +51,9 @@ def as_id(value: Any) -> int | None:
     if value is None or value == "" or isinstance(value, bool):
         return None
     try:
-        number = Decimal(str(value).strip())
+        number = _fraction(str(value).strip())
         whole = int(number)
-    except (ArithmeticError, ValueError):
+    except (OverflowError, ValueError):
         raise ValueError(f"no Halo id: {value!r}") from None
     if whole != number:
         raise ValueError(f"no Halo id: {value!r}")

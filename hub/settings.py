@@ -5,6 +5,8 @@ A tenant's own settings (its Halo, budget, rules) are not here: they come from i
 
 import re
 import ssl
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
@@ -20,6 +22,7 @@ SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0)]
 _LIKELY_SECRET_CHARS = 8
+_SERVER = re.compile(r"([\w.-]+|\[[\da-fA-F:.]+\])(:\d{1,5})?")
 _SECRET_NAME = re.compile("pass|secret|token", re.IGNORECASE)
 
 
@@ -27,7 +30,16 @@ def _absolute(path: Path) -> Path:
     return path.expanduser().absolute()
 
 
+def _servers(value: str) -> str:
+    """What the Kafka client takes for addresses; what it doesn't it would meet with an error of its own."""
+    if not all(_SERVER.fullmatch(server.strip()) for server in value.split(",")):
+        # The value isn't told: what has a place for a name may hold a password.
+        raise ValueError("must be host:port, several with commas between, and nothing else")
+    return value
+
+
 Place = Annotated[Path, AfterValidator(_absolute)]
+Servers = Annotated[str, AfterValidator(_servers)]
 
 
 class Settings(BaseSettings):
@@ -40,7 +52,7 @@ class Settings(BaseSettings):
         env_prefix="HUB_", frozen=True, extra="ignore", use_attribute_docstrings=True
     )
 
-    bootstrap_servers: str = "localhost:9092"
+    bootstrap_servers: Servers = "localhost:9092"
     """Kafka: host and port, several with commas between."""
     cluster: str = "main"
     """The name of the Kafka cluster in stored positions; never the same for two clusters."""
@@ -119,8 +131,8 @@ class Settings(BaseSettings):
         sasl = self.kafka_security_protocol.startswith("SASL")
         if sasl and not (self.kafka_sasl_username and self.kafka_sasl_password):
             raise ValueError(
-                f"kafka_security_protocol is {self.kafka_security_protocol}: "
-                "set kafka_sasl_username and kafka_sasl_password"
+                f"HUB_KAFKA_SECURITY_PROTOCOL is {self.kafka_security_protocol}: "
+                "set HUB_KAFKA_SASL_USERNAME and HUB_KAFKA_SASL_PASSWORD"
             )
         return self
 
@@ -128,7 +140,7 @@ class Settings(BaseSettings):
     def _leases_outlive_requests(self) -> Self:
         if self.lease_ttl_s <= self.request_timeout_s:
             raise ValueError(
-                f"lease_ttl_s ({self.lease_ttl_s:g}) must be longer than request_timeout_s "
+                f"HUB_LEASE_TTL_S ({self.lease_ttl_s:g}) must be longer than HUB_REQUEST_TIMEOUT_S "
                 f"({self.request_timeout_s:g}): no request could ever be sent"
             )
         return self
@@ -150,6 +162,17 @@ class Settings(BaseSettings):
             else:
                 shown[name] = str(value) if isinstance(value, Path) else value
         return shown
+
+
+def mistyped(variables: Iterable[str]) -> dict[str, str]:
+    """The variables that look like a setting and are none, each with the setting that was probably meant.
+
+    What resembles no setting is left alone: Kubernetes itself sets `HUB_...` variables for Services of that name.
+    """
+    names = [f"HUB_{name.upper()}" for name in Settings.model_fields]
+    strange = (name for name in variables if name.startswith("HUB_") and name not in names)
+    close = {name: get_close_matches(name, names, n=1, cutoff=0.85) for name in strange}
+    return {name: meant[0] for name, meant in close.items() if meant}
 
 
 def tls_context(settings: Settings) -> ssl.SSLContext:

@@ -1,6 +1,7 @@
 """The command line of the sandbox, and `run` for other commands."""
 
 import argparse
+import socket
 import sys
 from collections.abc import Callable, Sequence
 from importlib.resources import as_file, files
@@ -24,7 +25,7 @@ def run(
 
     With `tls`, a certificate and its key, it speaks https alone.
     Once it listens its address goes to `ready_file` and to `on_ready` (default: printed).
-    Raises FixtureError, or OSError for a file that cannot be read.
+    Raises FixtureError, or OSError for a file that cannot be read or a port that cannot be had.
     """
 
     def announce(address: str) -> None:
@@ -34,8 +35,20 @@ def run(
 
     with as_file(files("sandbox").joinpath("fixtures/default.yaml")) as packaged:
         app = create_app(SandboxConfig(fixture=fixture or packaged))
+    _check_free(host, port)
     options = {} if tls is None else {"ssl_certfile": tls[0], "ssl_keyfile": tls[1]}
     server(app, host, port, announce, **options).run()
+
+
+def _check_free(host: str, port: int) -> None:
+    """The server ends the process with words and a code of its own where it can't listen."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        raise OSError(
+            f"cannot listen on {host}:{port} ({error.strerror}): free it, or set --port; 0 takes a free one"
+        ) from None
 
 
 def print_address(address: str) -> None:
@@ -43,7 +56,7 @@ def print_address(address: str) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """0 after a signal, 1 when it could not start, 2 for a bad argument."""
+    """0 after a signal, 1 when it could not start, 2 for a bad argument or fixture."""
     parser = argparse.ArgumentParser(prog="python -m sandbox", description="A HaloPSA stand-in.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8901, help="0 takes a free port")
@@ -58,6 +71,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         run(args.host, args.port, fixture=args.fixture, ready_file=args.ready_file, tls=tls)
     except (FixtureError, OSError) as error:
-        print(f"sandbox: {error}", file=sys.stderr)
-        return 1
+        print(f"error: {error}", file=sys.stderr)
+        return 2 if isinstance(error, FixtureError) else 1
     return 0

@@ -15,6 +15,7 @@ from schemas.base import MAX_LINES
 from schemas.envelope import Fault
 from schemas.quotes import Line, unsaid_faults
 from schemas.registry import SOURCE_TYPES, decode
+from schemas.wanted import told
 
 MAX_FAULTS = 100
 MAX_DEPTH = 20
@@ -71,21 +72,25 @@ def depth(value: bytes) -> int:
 
 def _faults(event_type: str, value: bytes, first: msgspec.ValidationError) -> tuple[Fault, ...]:
     problem, _, path = str(first).partition(" - at `")
-    told = Fault(_place(path.rstrip("`")), problem)
+    first_told = Fault(_place(path.rstrip("`")), problem)
     try:
         instance = msgspec.json.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError):
         # The first look skips what it doesn't ask for: there a number may be too large, a name no UTF-8.
-        return (told,)
+        return (first_told,)
     doubtful, places, found = _doubtful(instance)
     if _size(doubtful) > MAX_CHECKED_BYTES:
-        return (told, _NOT_ALL)
+        return (first_told, _NOT_ALL)
     errors = itertools.islice(_validator(event_type).iter_errors(doubtful), MAX_FAULTS)
-    found |= {Fault(_placed(_place(error.json_path), places), error.message[:500]) for error in errors}
+    found |= {
+        Fault(_placed(_place(path), places), problem[:500])
+        for error in errors
+        for path, problem in told(error)
+    }
     found |= {Fault(at, problem) for at, problem in itertools.islice(unsaid_faults(instance), MAX_FAULTS)}
     # A rule about the document as a whole has been told above, at its proper place.
-    if not found - {_NOT_ALL} or (told.at and not any(fault.at == told.at for fault in found)):
-        found.add(told)
+    if not found - {_NOT_ALL} or (first_told.at and not any(fault.at == first_told.at for fault in found)):
+        found.add(first_told)
     return tuple(sorted(found)[:MAX_FAULTS])
 
 

@@ -204,23 +204,39 @@ def _publish_and_kill(on: Stage, day: Day, since: int, progress: Progress) -> Ki
 
 
 def _wait_settled(on: Stage, progress: Progress) -> Backlog:
-    """Returns when the log is worked off and nothing waits. Raises CommandFailed with what is left."""
-    deadline = time.monotonic() + _LIMIT_S
+    """Returns when the log is worked off and nothing waits. Raises CommandFailed when it becomes no less."""
+    patience = Patience(_LIMIT_S)
     while True:
         on.family.check()
         left = asyncio.run(log_backlog(on.settings))
         if left.empty:
             progress.step("everything has settled: the log is worked off and nothing waits")
             return left
-        if time.monotonic() > deadline:
+        if patience.is_over(left.size, time.monotonic()):
             raise CommandFailed(
-                f"not settled within {_LIMIT_S:g} s: {left}; the logs are in {on.place.directory}"
+                f"the day did not come to its end: for {_LIMIT_S:g} s it became no less than {left}. "
+                f"On a machine that is very busy, run it again when it is less so; the logs are in {on.place.directory}"
             )
         waits = f"; waiting: {', '.join(left.reasons)}" if left.reasons else ""
         progress.now(
             f"{on.sandbox.quotes()} quotes in Halo, {left.events + left.commands} messages to go{waits}"
         )
         time.sleep(_LOOK_S)
+
+
+class Patience:
+    """Ends when what is left has not become less for a while: how long a day takes is the machine's affair."""
+
+    def __init__(self, limit_s: float) -> None:
+        self._limit_s = limit_s
+        self._least: int | None = None
+        self._since = 0.0
+
+    def is_over(self, left: int, now: float) -> bool:
+        """Whether `left` is no less than it was before, and was so for longer than the limit."""
+        if self._least is None or left < self._least:
+            self._least, self._since = left, now
+        return now - self._since > self._limit_s
 
 
 def _story(on: Stage, killed: Killed) -> tuple[Happening, ...]:

@@ -31,8 +31,19 @@ class Backlog:
     reasons: tuple[str, ...] = ()
 
     @property
+    def size(self) -> int:
+        return self.events + self.commands + self.waiting + self.unpublished
+
+    @property
     def empty(self) -> bool:
-        return not (self.events or self.commands or self.waiting or self.unpublished)
+        return not self.size
+
+    def __str__(self) -> str:
+        waits = f" ({', '.join(self.reasons)})" if self.reasons else ""
+        return (
+            f"{self.events} events and {self.commands} commands to go, {self.waiting} that wait{waits}, "
+            f"{self.unpublished} to publish"
+        )
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,10 @@ def _supported(url: str) -> URL:
         parsed = make_url(url)
     except (exc.ArgumentError, ValueError):
         # Their texts quote the URL, or what they took for its port: with the password in it, they are not kept.
-        raise StoreNotSupported("the store's URL can't be read; see docs on HUB_STORE_URL") from None
+        raise StoreNotSupported(
+            "HUB_STORE_URL is no URL of a store; write postgresql+asyncpg://USER:PASSWORD@HOST:5432/DATABASE, "
+            "or sqlite+aiosqlite:////PATH/hub.db"
+        ) from None
     drivers = {"postgresql": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
     backend = parsed.get_backend_name()
     if backend not in drivers:
@@ -115,6 +118,15 @@ def _supported(url: str) -> URL:
     if backend == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise StoreNotSupported("the store can't be in memory: name an SQLite file")
     return parsed.set(drivername=drivers[backend])
+
+
+def missing_file(url: str) -> Path | None:
+    """The SQLite file of the store where it isn't there yet: opening would make it. Raises StoreNotSupported."""
+    parsed = _supported(url)
+    if parsed.get_backend_name() != "sqlite":
+        return None
+    file = Path(str(parsed.database)).absolute()
+    return file if file.parent.is_dir() and not file.exists() else None
 
 
 def _check_directory(url: URL) -> None:

@@ -84,7 +84,10 @@ class AsgiServer:
         try:
             self._socket = socket.create_server(self._address, family=_family(host))
         except OSError as error:
-            problem = f"cannot listen on {host}:{port} ({error.strerror}): free it or set another"
+            problem = (
+                f"cannot listen on {host}:{port} ({error.strerror}): free it, or set another: "
+                "HUB_HEALTH_PORT is one for each process on a machine, HUB_HTTP_PORT that of ingest's door"
+            )
             raise OSError(error.errno, problem) from error
         self._task = asyncio.create_task(self._server.serve(sockets=[self._socket]), name="asgi-server")
         async with asyncio.timeout(_START_TIMEOUT_S):

@@ -29,6 +29,13 @@ _INTEGER = re.compile(r"^[-+]?[0-9]{1,15}$")
 _PLAIN = {"": None, "~": None, "null": None, "true": True, "false": False}
 _KEY = re.compile(r"^[\w .()/&+-]{1,100}$")
 _MAX_SHOWN = 60
+_TABLE = "must be a table: a key and its value on each line, or {key: value}"
+_IN_WORDS = {
+    "dict_type": _TABLE,
+    "model_type": _TABLE,
+    # Only the tenant's name has one.
+    "string_pattern_mismatch": "must be lower case letters, digits, - and _, of which the first is no sign",
+}
 
 
 class RulesInvalid(Exception):
@@ -216,7 +223,9 @@ def _fault(error: Any) -> Fault:
         return Fault(at, _unknown(path))
     if error["type"] == "missing":
         return Fault(at, "is required")
-    problem = str(error["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+    problem = _IN_WORDS.get(error["type"]) or str(error["msg"]).removeprefix("Value error, ").removeprefix(
+        "Input "
+    )
     value = error["input"]
     shown = json.dumps(value, ensure_ascii=False, default=str)
     if isinstance(value, dict | list) or len(shown) > _MAX_SHOWN or _is_secret(at):

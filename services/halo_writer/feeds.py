@@ -93,8 +93,23 @@ class Feeds:
                 for revision in revisions:
                     await rule_sets.put(conn, revision)
         for (tenant, instance), events in seen.items():
+            await self._catalogued(tenant, instance, events)
+
+    async def _catalogued(
+        self, tenant: str, instance: str, events: Sequence[tuple[HaloEvent, float]]
+    ) -> None:
+        """Project what one Halo was seen to hold; what the store can't hold is logged and passed over."""
+        try:
             async with self._store.write() as conn:
                 await catalogue.apply_dated(conn, tenant, instance, events)
+        except StoreUnavailable:
+            raise
+        except Exception:  # noqa: BLE001 - one Halo's surprise must not end the process of every other tenant
+            if len(events) > 1:
+                for event in events:
+                    await self._catalogued(tenant, instance, [event])
+            else:
+                _log.exception("feed.fault", tenant=tenant, instance=instance)
 
     async def _answered(self, tenant: str, data: DecisionAnswered, time: float) -> None:
         """Keep an answer, and let what waits for it be tried at once."""

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import structlog
 
 from halo import ConfigurationError, GateClosed
-from hub.bus.errors import PublishFailed
+from hub.bus.errors import PublishFailed, RecordInvalid, RecordTooLarge
 from hub.bus.producer import Publisher
 from hub.bus.records import Outgoing
 from hub.lease_keeper import Held, LeaseKeeper
@@ -24,6 +24,7 @@ from hub.store import holds, outbox, targets
 from hub.store.engine import Store
 from hub.store.errors import StoreUnavailable
 from hub.store.holds import Hold
+from hub.store.outbox import OutboxRow
 from hub.store.targets import Restored
 from hub.telemetry.metrics import Metrics
 from hub.tenants.secrets import SecretUnavailable
@@ -85,6 +86,7 @@ class Lane:
         self._wake = asyncio.Event()
         self._stopped = asyncio.Event()
         self._known: Tenancy | None = None
+        self._refused: set[int] = set()
         self.held: Held | None = None
         self._gate: TenantGate | None = None
 
@@ -308,15 +310,33 @@ class Lane:
     async def _publish_outbox(self) -> None:
         while True:
             async with self._s.store.read() as conn:
-                rows = await outbox.of_tenant(conn, self.tenant, _OUTBOX_BATCH)
+                rows = await outbox.of_tenant(conn, self.tenant, _OUTBOX_BATCH + len(self._refused))
+            rows = [row for row in rows if row.id not in self._refused]
             if not rows:
                 return
-            await self._s.publisher.publish(
-                [Outgoing(row.topic, row.key, row.value, row.headers) for row in rows]
-            )
+            sent = await self._sent(rows)
             self._s.steps.reached("after_publish")
             async with self._s.store.write() as conn:
-                await outbox.remove(conn, [row.id for row in rows])
+                await outbox.remove(conn, [row.id for row in sent])
+
+    async def _sent(self, rows: Sequence[OutboxRow]) -> Sequence[OutboxRow]:
+        """Those that Kafka has by now. What it can't carry stays where it is, and keeps back nothing else."""
+        try:
+            await self._s.publisher.publish([_outgoing(row) for row in rows])
+        except (RecordTooLarge, RecordInvalid):
+            pass
+        else:
+            return rows
+        sent = []
+        for row in rows:
+            try:
+                await self._s.publisher.publish([_outgoing(row)])
+            except (RecordTooLarge, RecordInvalid) as error:
+                self._refused.add(row.id)
+                _log.error("outbox.refused", tenant=self.tenant, topic=row.topic, problem=str(error))
+            else:
+                sent.append(row)
+        return sent
 
     async def _wait(self, event: asyncio.Event, seconds: float) -> None:
         """Return when the event comes or the time is up."""
@@ -326,3 +346,7 @@ class Lane:
     async def _pause(self, seconds: float) -> None:
         """Return when the time is up or the lane is to stop, whatever else comes."""
         await self._wait(self._stopped, seconds)
+
+
+def _outgoing(row: OutboxRow) -> Outgoing:
+    return Outgoing(row.topic, row.key, row.value, row.headers)

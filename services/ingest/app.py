@@ -62,7 +62,10 @@ async def run(settings: Settings, service: Service) -> None:
 
         rules = RulesFollower()
         keeper = LeaseKeeper(store, owner=_owner(), ttl_s=settings.lease_ttl_s)
-        halo_http = await stack.enter_async_context(httpx.AsyncClient())
+        # Bounded, it would be what tenants whose Halos hang keep from the others.
+        halo_http = await stack.enter_async_context(
+            httpx.AsyncClient(limits=httpx.Limits(max_connections=None))
+        )
         progress = service.health.progress("reading", max_age_s=_READING_MAX_AGE_S)
         reading = Reading(store, keeper, log, halo_http, rules, progress, _timing(settings), service.metrics)
         stack.push_async_callback(reading.stop)

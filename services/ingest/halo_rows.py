@@ -10,6 +10,8 @@ from typing import Any
 from halo import as_id
 from schemas.halo_events import HaloClient, HaloItem, HaloUser, ReferenceRow
 
+_MAX_NUMBER = 2**31 - 1
+"""Halo's ids and codes are no larger; what is can't be stored."""
 Row = Mapping[str, Any]
 
 
@@ -23,8 +25,8 @@ def client(row: Row, read_id: str) -> HaloClient:
         name=_text(row, "name") or "",
         inactive=_flag(row, "inactive"),
         read_id=read_id,
-        main_site_id=as_id(row.get("main_site_id")),
-        main_contact_id=as_id(row.get("main_contact_id")),
+        main_site_id=_other(row, "main_site_id"),
+        main_contact_id=_other(row, "main_contact_id"),
         customertype=_number(row, "customertype"),
     )
 
@@ -35,8 +37,8 @@ def user(row: Row, read_id: str) -> HaloUser:
         name=_text(row, "name") or "",
         inactive=_flag(row, "inactive"),
         read_id=read_id,
-        client_id=as_id(row.get("client_id")),
-        site_id=as_id(row.get("site_id")),
+        client_id=_other(row, "client_id"),
+        site_id=_other(row, "site_id"),
         emailaddress=_text(row, "emailaddress"),
         third_party_id=_text(row, "third_party_id"),
     )
@@ -49,7 +51,7 @@ def item(row: Row, read_id: str) -> HaloItem:
         inactive=_flag(row, "inactive"),
         read_id=read_id,
         supplier_part_code=_text(row, "supplier_part_code"),
-        assetgroup_id=as_id(row.get("assetgroup_id")),
+        assetgroup_id=_other(row, "assetgroup_id"),
         isrecurringitem=_flag(row, "isrecurringitem"),
         third_party_id=_text(row, "third_party_id"),
         maxitemdiscount=_limit(row, "maxitemdiscount"),
@@ -75,9 +77,18 @@ def _id(row: Row) -> int:
         found = as_id(row.get("id"))
     except ValueError:
         found = None
-    if found is None:
+    if found is None or abs(found) > _MAX_NUMBER:
         raise RowUnreadable(f"a row has no usable id: {row.get('id')!r}")
     return found
+
+
+def _other(row: Row, name: str) -> int | None:
+    """The id of a record that this one refers to, as far as it can be one."""
+    try:
+        found = as_id(row.get(name))
+    except ValueError:
+        return None
+    return found if found is not None and abs(found) <= _MAX_NUMBER else None
 
 
 def _number(row: Row, name: str) -> int | None:
@@ -85,7 +96,7 @@ def _number(row: Row, name: str) -> int | None:
     value = row.get(name)
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         return None
-    return int(value) if int(value) == value else None
+    return int(value) if -_MAX_NUMBER <= value <= _MAX_NUMBER and int(value) == value else None
 
 
 def _limit(row: Row, name: str) -> Decimal | None:

@@ -217,7 +217,8 @@ async def read_body(request: Request, limits: Limits) -> bytes:
 
 def make_app(door: Door) -> FastAPI:
     """The HTTP application; every answer that is not 202 is problem+json, those of the framework included."""
-    app = FastAPI(title="halo-hub ingest", version="1", docs_url=None, redoc_url=None)
+    # A redirect is no problem+json, and few clients send the events again where it points.
+    app = FastAPI(title="halo-hub ingest", version="1", docs_url=None, redoc_url=None, redirect_slashes=False)
 
     @app.post(
         "/v1/events",

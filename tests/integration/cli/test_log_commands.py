@@ -92,15 +92,22 @@ def test_dead_letters_are_listed_shown_and_run_again_by_filter_once(
         return [record for record in read(QUOTES) if record.key == f"{tenant}/quote/Q-2".encode()]
 
     filtered = ("dlq", "redrive", "--tenant", tenant, "--reason", "halo.rejected", "--yes")
-    assert hub(*filtered) == {"letters": 1, "events": 1, "lost": []}
+    assert hub(*filtered) == {"letters": 1, "events": 1, "lost": [], "too_large": []}
     first, again = events()
     assert (again.key, again.value) == (first.key, first.value)
     envelope = from_headers(again.headers)
     causes = {from_headers(r.headers).id for r in read(CONTROL) if r.key == tenant.encode()}
     assert envelope.id == "e-2"
     assert {envelope.causationid} == causes
-    assert hub(*filtered) == {"letters": 0, "events": 0, "lost": []}, "what runs already is not run again"
-    assert hub("dlq", "redrive", f"{tenant}-refused") == {"letters": 1, "events": 1, "lost": []}
+    assert hub(*filtered) == {"letters": 0, "events": 0, "lost": [], "too_large": []}, (
+        "what runs already is not run again"
+    )
+    assert hub("dlq", "redrive", f"{tenant}-refused") == {
+        "letters": 1,
+        "events": 1,
+        "lost": [],
+        "too_large": [],
+    }
     assert len({record.value for record in events()}) == 1
     assert run(["dlq", "redrive", "--reason", "halo.rejected"]) == 2, "a filter names its tenant"
     assert run(["dlq", "redrive", "no-such-letter"]) == 2

@@ -129,7 +129,7 @@ def test_a_store_that_is_not_the_hubs_or_empty_is_refused(
 ) -> None:
     commands, end = only(log, COMMANDS)
     assert run(["store", "restored", "--yes"]) == 2
-    assert "not the hub's store" in capsys.readouterr().err
+    assert "set HUB_STORE_URL to the one that the services use" in capsys.readouterr().err
     asyncio.run(remember(store_url, {}))
     assert run(["store", "restored", "--yes"]) == 2
     assert "knows no positions" in capsys.readouterr().err

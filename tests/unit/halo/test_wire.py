@@ -38,6 +38,17 @@ def test_what_is_no_json_is_a_value_error(raw: bytes) -> None:
         decode(raw)
 
 
+@pytest.mark.fault("F42")
+@pytest.mark.parametrize("number", ["1e400", "-1.5e400", "1e-400", "1e99999999999999999999"])
+def test_a_number_out_of_all_bounds_is_no_answer(number: str) -> None:
+    """Of 1e1000000 the integer takes half a minute, in which the process serves no tenant."""
+    with pytest.raises(ValueError, match="no JSON"):
+        decode(f'{{"id":{number}}}'.encode())
+    with pytest.raises(ValueError, match="no Halo id"):
+        as_id(number)
+    assert decode(b'{"a":0e400,"b":1e20}') == {"a": 0, "b": 10**20}
+
+
 @pytest.mark.parametrize("number", [Decimal("NaN"), Decimal("Infinity")])
 def test_a_number_that_json_can_not_carry_is_refused_before_it_is_sent(number: Decimal) -> None:
     with pytest.raises(ValueError, match="not finite"):

@@ -159,3 +159,13 @@ async def test_the_same_sight_in_the_same_read_is_the_same_event() -> None:
 def test_ids_typed_as_floats_and_left_out_fields_are_read() -> None:
     user = halo_rows.user({"id": Decimal("31.0"), "client_id": Decimal("11.0"), "site_id": 0}, "r1")
     assert (user.id, user.client_id, user.site_id, user.name) == (31, 11, None, "")
+
+
+@pytest.mark.fault("F42")
+@pytest.mark.parametrize("number", [2**31, -(2**31), 10**20, Decimal("1e30")])
+def test_an_id_that_no_store_holds_makes_its_list_unreadable(number: int | Decimal) -> None:
+    """On the log such a record ended the writer's process at each start, and with it every tenant's."""
+    with pytest.raises(RowUnreadable):
+        halo_rows.client({"id": number, "name": "Odd"}, "r")
+    assert halo_rows.user({"id": 1, "name": "Odd", "client_id": number}, "r").client_id is None
+    assert halo_rows.reference({"id": number, "name": "Odd"}).id == 0

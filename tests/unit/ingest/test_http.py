@@ -349,6 +349,7 @@ async def test_errors_of_the_framework_and_of_ours_are_problems_too(
     client: httpx.AsyncClient, log: FakeLog
 ) -> None:
     assert_problem(await client.get("/nowhere"), 404)
+    assert_problem(await client.post("/v1/events/", content=b"{}"), 404)
     answer = await client.get("/v1/events")
     assert_problem(answer, 405)
     assert answer.headers["allow"] == "POST"

@@ -139,6 +139,15 @@ def test_every_fault_is_told_at_once_with_its_key_and_value() -> None:
     assert "300s" in found["halo.budget.window"]
 
 
+def test_a_wrong_form_is_told_in_the_words_of_the_file() -> None:
+    told = faults(
+        MINIMAL.replace("tenant: acme", "tenant: Acme Ltd") + "agents: alex\nbilling_periods: [monthly]\n"
+    )
+    assert told["tenant"].startswith("must be lower case letters")
+    assert told["agents"].startswith("must be a table")
+    assert told["billing_periods"].startswith("must be a table")
+
+
 def test_an_unknown_key_lists_what_is_near_or_all_there_is() -> None:
     text = MINIMAL.replace("asset_group:", "asset_gruop:").replace(
         "opportunities:", "zebra: 1\nopportunities:"

@@ -1,0 +1,76 @@
+"""What a JSON Schema's refusal means to a person: the value, and what may stand there instead. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+import jsonschema
+import msgspec
+
+_MAX_SHOWN = 60
+_TYPES = {
+    "null": "null",
+    "number": "a number",
+    "integer": "a whole number",
+    "string": "a text",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "an object",
+}
+
+
+def told(error: jsonschema.ValidationError) -> Iterator[tuple[str, str]]:
+    """Each fault behind a refusal: its JSON path, and what is wrong there.
+
+    Where several kinds of value are allowed, the faults of an object are those of the one that it may be.
+    """
+    if error.validator == "anyOf":
+        meant = [
+            inner
+            for inner in error.context or ()
+            if inner.relative_path or inner.validator not in ("type", "anyOf")
+        ]
+        if isinstance(error.instance, dict) and meant:
+            for inner in meant:
+                yield from told(inner)
+            return
+        allowed = list(dict.fromkeys(_words(cast(list[Mapping[str, Any]], error.validator_value))))
+        yield error.json_path, f"{_shown(error.instance)} must be {' or '.join(allowed)}"
+    elif error.validator == "type":
+        type_ = cast(str | list[str], error.validator_value)
+        allowed = [_TYPES.get(name, name) for name in ([type_] if isinstance(type_, str) else type_)]
+        yield error.json_path, f"{_shown(error.instance)} must be {' or '.join(allowed)}"
+    else:
+        yield error.json_path, error.message
+
+
+def _words(alternatives: list[Mapping[str, Any]]) -> Iterator[str]:
+    for schema in alternatives:
+        if "anyOf" in schema:
+            yield from _words(schema["anyOf"])
+        elif "$ref" in schema:
+            yield "an object"
+        else:
+            yield _word(schema)
+
+
+def _word(schema: Mapping[str, Any]) -> str:
+    word = _TYPES.get(str(schema.get("type")), str(schema.get("type")))
+    if schema.get("format") == "date":
+        return 'a date like "2026-01-31"'
+    if str(schema.get("pattern", "")).startswith("^-?[0-9]"):
+        return 'a number in quotes like "10.10"'
+    if schema.get("minLength") and "maxLength" in schema:
+        return f"{word} of {schema['minLength']} to {schema['maxLength']} characters"
+    if "maxLength" in schema:
+        return f"{word} of at most {schema['maxLength']} characters"
+    if "minimum" in schema:
+        return f"{word} from {schema['minimum']}"
+    return word
+
+
+def _shown(value: Any) -> str:
+    """The value as JSON; the beginning of a long one."""
+    text = msgspec.json.encode(value).decode()
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
