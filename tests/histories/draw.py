@@ -100,11 +100,13 @@ def _history(rng: random.Random, quote: str, setting: Setting) -> list[Event]:
     ordered, numbered = chance(rng, 0.85), chance(rng, 0.3)
     document, commercial, won = documents.first(rng, quote), 1, False
     steps: list[tuple[str, dict[str, Any]]] = []
+    link: dict[str, Any] = {}
 
     def told(kind: str, data: dict[str, Any]) -> None:
-        if setting.leads and data.get("opportunity") == {"id": "OPP-1"}:
-            # One that is not published yet waits for its company, which may stay a lead for ever.
-            data = {**data, "opportunity": {"new": True}}
+        nonlocal link
+        link = data.get("opportunity", link)
+        if _unsure(setting, link, data["lines"]):
+            data, link = {**data, "opportunity": {"new": True}}, {}
         steps.append((kind, {**data, "commercial_revision": commercial} if numbered else data))
 
     told("published", {**document, "status": rng.choice(_STATUSES[:2])} if chance(rng, 0.5) else document)
@@ -125,6 +127,21 @@ def _history(rng: random.Random, quote: str, setting: Setting) -> list[Event]:
         Event(kind, quote, number, data, number if ordered and kind != "answered" else None)
         for number, (kind, data) in enumerate(steps, start=1)
     ]
+
+
+def _unsure(setting: Setting, link: dict[str, Any], lines: list[dict[str, Any]]) -> bool:
+    """Whether a quote may not be sure to come under the opportunity that it names.
+
+    One that is not published yet waits for its company, which may stay a lead for ever. And of several quotes on one
+    that a person picked the first alone waits for its products: which of them that is, is a matter of what comes first.
+    """
+    if setting.leads and link == {"id": "OPP-1"}:
+        return True
+    shown = "lines" in setting.of("opportunities")
+    unmade = setting.of("items")["asset_group"] == "Nowhere" or any(
+        one.get("frequency") == "fortnight" for one in lines
+    )
+    return "halo_id" in link and shown and unmade
 
 
 def _winning(rng: random.Random, setting: Setting) -> list[tuple[str, dict[str, Any]]]:
