@@ -195,7 +195,7 @@ async def test_a_lost_answer_to_an_array_loses_and_repeats_nothing(bench: Bench,
     # What Halo stores late is not in the log of its request.
     assert set(times_written(bench).values()) <= {1}
     assert sum(sizes(bench)) == 5
-    assert sizes(bench)[0] > 1
+    assert max(sizes(bench)) > 1
     assert statuses(bench, commands) == ["applied"] * 5
 
 
