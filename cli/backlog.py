@@ -1,6 +1,7 @@
 """`hub backlog`: what waits, for what, and for how long. Questions that only a person can answer are rows here too."""
 
 import contextlib
+import math
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Annotated, Any
@@ -125,7 +126,8 @@ def _summary(
         waiting=sum(reasons.values()),
         oldest_s=round(max((now - count.oldest_since for count in counts), default=0.0), 1),
         reasons=dict(sorted(reasons.items())),
-        drain_s=None if pace is None else round(drain_s(writing, pace, wait_s=wait_s), 1),
+        # Rounded up: what waits never drains in no time.
+        drain_s=None if pace is None else math.ceil(10 * drain_s(writing, pace, wait_s=wait_s)) / 10,
         holds=[
             {
                 "scope": hold.scope,

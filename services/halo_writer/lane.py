@@ -28,6 +28,7 @@ from hub.store.outbox import OutboxRow
 from hub.store.targets import Restored
 from hub.telemetry.metrics import Metrics
 from hub.tenants.secrets import SecretUnavailable
+from schemas.topics import TARGETS
 from services.halo_writer.backlog import Backlog
 from services.halo_writer.file_rules import Waits
 from services.halo_writer.files import FileRoom, Files
@@ -86,7 +87,7 @@ class Lane:
         self._wake = asyncio.Event()
         self._stopped = asyncio.Event()
         self._known: Tenancy | None = None
-        self._refused: set[int] = set()
+        self._refused: dict[int, tuple[str, bytes]] = {}
         self.held: Held | None = None
         self._gate: TenantGate | None = None
 
@@ -311,13 +312,18 @@ class Lane:
         while True:
             async with self._s.store.read() as conn:
                 rows = await outbox.of_tenant(conn, self.tenant, _OUTBOX_BATCH + len(self._refused))
-            rows = [row for row in rows if row.id not in self._refused]
+            rows = [row for row in rows if self._may_be_sent(row)]
             if not rows:
                 return
             sent = await self._sent(rows)
             self._s.steps.reached("after_publish")
             async with self._s.store.write() as conn:
                 await outbox.remove(conn, [row.id for row in sent])
+
+    def _may_be_sent(self, row: OutboxRow) -> bool:
+        """Not what was refused, nor a target's row after an older one: the last of a compacted topic is what stays."""
+        behind = row.topic == TARGETS and (row.topic, row.key) in self._refused.values()
+        return row.id not in self._refused and not behind
 
     async def _sent(self, rows: Sequence[OutboxRow]) -> Sequence[OutboxRow]:
         """Those that Kafka has by now. What it can't carry stays where it is, and keeps back nothing else."""
@@ -328,11 +334,12 @@ class Lane:
         else:
             return rows
         sent = []
-        for row in rows:
+        for row in filter(self._may_be_sent, rows):
             try:
                 await self._s.publisher.publish([_outgoing(row)])
             except (RecordTooLarge, RecordInvalid) as error:
-                self._refused.add(row.id)
+                self._refused[row.id] = (row.topic, row.key)
+                self._s.metrics.lane_faults.labels(tenant=self.tenant).inc()
                 _log.error("outbox.refused", tenant=self.tenant, topic=row.topic, problem=str(error))
             else:
                 sent.append(row)
