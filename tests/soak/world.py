@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import json
 import os
 import signal
 import tempfile
@@ -191,10 +192,14 @@ class World:
 
 
 def cause(log: Path) -> str:
-    """Why a service says that it ended; its last words when it doesn't say."""
+    """Why a service says that it ended; its last words when it doesn't say. Of a traceback its last line alone."""
     lines = tail(log, 200).splitlines()
     said = [line for line in lines if line.startswith("error: ")]
-    return (said or lines or ["(no log)"])[-1][:500]
+    last = (said or lines or ["(no log)"])[-1]
+    with suppress(ValueError):
+        line = json.loads(last)
+        last = ": ".join([line["event"], *line.get("exception", "").splitlines()[-1:]])
+    return last[:500]
 
 
 def stamp() -> str:
