@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
 from decimal import Decimal
 
 import msgspec
 import pytest
 
-from hub.bus.producer import check_record
-from hub.bus.records import Outgoing
-from hub.bus.settings import DEFAULT_MAX_RECORD_BYTES
 from hub.lease_keeper import LeaseKeeper
-from hub.store import leases, outbox, targets
+from hub.store import leases, targets
 from schemas.commands import Command
 from schemas.identity import id_of
 from schemas.outcomes import DuplicateSuspected, Outcome
 from schemas.targets import our_key
 from schemas.topics import OUTCOMES, TARGETS
-from tests.integration.halo_writer.bench import Bench, Recorder
+from tests.integration.halo_writer.bench import Bench
 from tests.support.eventually import eventually
 from tests.unit.halo_writer.build import TENANT, changed, sealed
 
@@ -368,43 +364,3 @@ async def test_outcomes_name_every_request_without_its_query_values(bench: Bench
     await bench.settle(*commands)
     told = [data for _, data in bench.messages(OUTCOMES) if isinstance(data, Outcome)]
     assert sum(len(outcome.requests) for outcome in told) == len(bench.requests())
-
-
-class Limited(Recorder):
-    """Takes what a topic takes."""
-
-    async def publish(self, records: Sequence[Outgoing]) -> None:
-        for record in records:
-            check_record(record, DEFAULT_MAX_RECORD_BYTES)
-        await super().publish(records)
-
-
-@pytest.mark.fault("F29")
-async def test_a_message_that_kafka_cannot_carry_stays_in_the_outbox_and_keeps_back_nothing_else(
-    bench: Bench,
-) -> None:
-    async with bench.store.write() as conn:
-        await outbox.add(conn, TENANT, [(OUTCOMES, b"acme", (), b"x" * (DEFAULT_MAX_RECORD_BYTES + 1))])
-    bench.publisher = Limited()
-    item = bench.tool.item("SH-1U", "Rack Shelf")
-    await bench.settle(item)
-    await bench.settle(item)
-    assert bench.outcome(item).status == "applied"
-    async with bench.store.read() as conn:
-        assert [len(row.value) for row in await outbox.of_tenant(conn, TENANT, 10)] == [
-            DEFAULT_MAX_RECORD_BYTES + 1
-        ]
-
-
-@pytest.mark.fault("F29")
-async def test_no_state_of_a_target_passes_an_older_one_that_kafka_cannot_carry(bench: Bench) -> None:
-    """The topic is compacted: what comes last of a key is what stays of it."""
-    too_large = b"x" * (DEFAULT_MAX_RECORD_BYTES + 1)
-    async with bench.store.write() as conn:
-        rows = [(b"one", too_large), (b"one", b"newer"), (b"other", b"{}")]
-        await outbox.add(conn, TENANT, [(TARGETS, key, (), value) for key, value in rows])
-    bench.publisher = Limited()
-    await bench.settle(bench.tool.item("SH-1U", "Rack Shelf"))
-    async with bench.store.read() as conn:
-        left = [row.value for row in await outbox.of_tenant(conn, TENANT, 10)]
-    assert left == [too_large, b"newer"]
