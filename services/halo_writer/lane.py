@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -45,6 +46,7 @@ _log = structlog.get_logger(__name__)
 _OUTBOX_BATCH = 500
 _RETRY_S = 1.0
 _FAULT_S = 10.0
+_REFUSED_S = 30.0
 _CONTEND_S = 0.25
 _SHORTEST_WAIT_S = 0.05
 _LONGEST_WAIT_S = 3600.0
@@ -88,6 +90,7 @@ class Lane:
         self._stopped = asyncio.Event()
         self._known: Tenancy | None = None
         self._refused: dict[int, tuple[str, bytes]] = {}
+        self._refused_at = 0.0
         self.held: Held | None = None
         self._gate: TenantGate | None = None
 
@@ -309,6 +312,9 @@ class Lane:
     # Small things -----------------------------------------------------------------------------------------
 
     async def _publish_outbox(self) -> None:
+        if time.monotonic() - self._refused_at >= _REFUSED_S:
+            # A busy tenant's lane may never end, and the topic may take more by now.
+            self._refused.clear()
         while True:
             async with self._s.store.read() as conn:
                 rows = await outbox.of_tenant(conn, self.tenant, _OUTBOX_BATCH + len(self._refused))
@@ -339,6 +345,7 @@ class Lane:
                 await self._s.publisher.publish([_outgoing(row)])
             except (RecordTooLarge, RecordInvalid) as error:
                 self._refused[row.id] = (row.topic, row.key)
+                self._refused_at = time.monotonic()
                 self._s.metrics.lane_faults.labels(tenant=self.tenant).inc()
                 _log.error("outbox.refused", tenant=self.tenant, topic=row.topic, problem=str(error))
             else:

@@ -18,9 +18,11 @@ from tests.unit.halo_writer.build import TENANT
 class Limited(Recorder):
     """Takes what a topic takes."""
 
+    limit_bytes = DEFAULT_MAX_RECORD_BYTES
+
     async def publish(self, records: Sequence[Outgoing]) -> None:
         for record in records:
-            check_record(record, DEFAULT_MAX_RECORD_BYTES)
+            check_record(record, self.limit_bytes)
         await super().publish(records)
 
 
@@ -53,3 +55,25 @@ async def test_no_state_of_a_target_passes_an_older_one_that_kafka_cannot_carry(
     async with bench.store.read() as conn:
         left = [row.value for row in await outbox.of_tenant(conn, TENANT, 10)]
     assert left == [too_large, b"newer"]
+
+
+@pytest.mark.fault("F26")
+async def test_a_lane_that_never_rests_tries_a_refused_message_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with bench.store.write() as conn:
+        await outbox.add(conn, TENANT, [(OUTCOMES, b"acme", (), b"x" * (DEFAULT_MAX_RECORD_BYTES + 1))])
+    publisher = bench.publisher = Limited()
+    async with bench.lane() as lane:
+        await bench.submit(lane, [bench.tool.item("SH-1U", "Rack Shelf")], 15.0)
+        publisher.limit_bytes *= 2
+        await bench.submit(lane, [bench.tool.item("SH-2U", "Rack Shelf 2U")], 15.0)
+        assert await _left(bench) == 1, "not tried with each command"
+        monkeypatch.setattr("services.halo_writer.lane._REFUSED_S", 0.0)
+        await bench.submit(lane, [bench.tool.item("SH-3U", "Rack Shelf 3U")], 15.0)
+    assert await _left(bench) == 0
+
+
+async def _left(bench: Bench) -> int:
+    async with bench.store.read() as conn:
+        return len(await outbox.of_tenant(conn, TENANT, 10))
