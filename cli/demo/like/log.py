@@ -10,7 +10,7 @@ from hub.bus.records import Record
 from hub.settings import Settings
 from hub.store import pending
 from hub.store.pending import DECISION, Pending
-from schemas.control import DecisionRequested
+from schemas.control import DecisionAnswered, DecisionRequested
 from schemas.envelope import Envelope, from_headers
 from schemas.outcomes import DeadLetter
 from schemas.registry import decode
@@ -35,17 +35,32 @@ async def rest(settings: Settings) -> Rest:
     async with context.store(settings) as store, store.read() as conn:
         rows = await pending.listing(conn, limit=_MOST_WAITING)
     letters = await read_dead_letters(settings)
-    return Rest(left, only_people_help(rows, {one.target.key for one in letters if one.target is not None}))
+    rejected = {one.target.key for one in letters if one.target is not None}
+    return Rest(left, only_people_help(rows, rejected, await _answered(settings)))
 
 
-def only_people_help(rows: Collection[Pending], rejected: Collection[str]) -> bool:
-    """Whether each row waits for a person's answer or for a record that was rejected, or for a row that does. Pure."""
-    stuck = {row.target_key for row in rows if row.reason == DECISION} | (
-        set(rejected) - {row.target_key for row in rows}
-    )
+def only_people_help(
+    rows: Collection[Pending], rejected: Collection[str], answered: Collection[str] = ()
+) -> bool:
+    """Whether each row waits for a person's answer or for a record that was rejected, or for a row that does. Pure.
+
+    Of what was answered, the row is still there until the writer comes to it.
+    """
+    asking = {row.target_key for row in rows if row.reason == DECISION} - set(answered)
+    stuck = asking | (set(rejected) - {row.target_key for row in rows})
     while more := {row.target_key for row in rows if row.waits_for in stuck} - stuck:
         stuck |= more
     return all(row.target_key in stuck for row in rows)
+
+
+async def _answered(settings: Settings) -> set[str]:
+    """The targets of which the log's last word is an answer."""
+    last: dict[str, bool] = {}
+    async for record in context.records_of(settings, CONTROL):
+        match decode(from_headers(record.headers).type, record.value or b""):
+            case DecisionAnswered() | DecisionRequested() as said:
+                last[said.target.key] = isinstance(said, DecisionAnswered)
+    return {key for key, is_answer in last.items() if is_answer}
 
 
 async def asked(settings: Settings) -> list[tuple[Envelope, DecisionRequested]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -24,7 +24,7 @@ from hub.telemetry.health import Condition
 from hub.telemetry.metrics import Metrics
 from hub.tenants.follower import Rules
 from hub.tenants.load import accept, from_text
-from schemas.control import DecisionRequested
+from schemas.control import DecisionAnswered, DecisionRequested
 from schemas.envelope import Envelope, from_headers, from_structured
 from schemas.outcomes import Outcome
 from schemas.registry import decode
@@ -77,15 +77,20 @@ class Hub:
         await self._map([self._event(event) for event in events])
         answers = [self._again(one) for one in self.published[known:] if one.topic == CONTROL]
         await Feeds(self.bench.store).take(answers)
+        answered = {
+            given.target.key
+            for about, value in self._messages(CONTROL, known)
+            if isinstance(given := decode(about.type, value), DecisionAnswered)
+        }
         await self._map([delivery.record for delivery in answers])
         commands = [decode(about.type, value) for about, value in self._messages(COMMANDS, known)]
         async with self.bench.lane() as lane:
             await self.bench.submit(lane, commands, 30.0)
-            await eventually(self._at_rest, timeout_s=30, every_s=0.05)
+            await eventually(lambda: self._at_rest(answered), timeout_s=30, every_s=0.05)
 
-    async def _at_rest(self) -> bool:
+    async def _at_rest(self, answered: Collection[str]) -> bool:
         letters = (one.target.key for one in self.bench.dead_letters() if one.target is not None)
-        return only_people_help(await self.bench.pending(), set(letters))
+        return only_people_help(await self.bench.pending(), set(letters), answered)
 
     async def _map(self, records: Sequence[Record]) -> None:
         assert await self.mapper.process(records) == []

@@ -187,6 +187,12 @@ def test_what_waits_for_a_rejected_record_is_at_rest_until_that_is_tried_again()
     assert not only_people_help([*rows, row("client", "unreachable")], ["client"])
 
 
+def test_what_was_answered_goes_on_by_itself_as_does_all_behind_it() -> None:
+    rows = [row("quote", waits_for="client"), row("client", "decision")]
+    assert only_people_help(rows, (), ())
+    assert not only_people_help(rows, (), ["client"])
+
+
 @pytest.mark.parametrize("waiting", [row("quote", "unreachable"), row("quote", waits_for="client")])
 def test_what_goes_on_by_itself_is_not_at_rest(waiting: Pending) -> None:
     assert not only_people_help([waiting, row("other", "decision")], ())
