@@ -3,13 +3,15 @@
 import contextlib
 import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Annotated, Any
 
 import msgspec
 import typer
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cli import context
+from cli.errors import unknown
 from cli.output import Json, print_json, print_table, say
 from hub.drain import drain_s
 from hub.settings import Settings
@@ -18,6 +20,27 @@ from hub.store.holds import WINDOW, Hold
 from hub.store.pending import Backlog, Pending
 from hub.tenants.load import RulesInvalid, from_text
 from hub.tenants.shares import WRITE_SHARE, Allowance, allowance
+
+REASONS = (
+    "queued",
+    "limited",
+    "unreachable",
+    "unauthorised",
+    "denied",
+    "ambiguous",
+    "dependency",
+    "reserved",
+    "file",
+    "base",
+    "predecessor",
+    "catalogue",
+    "settings",
+    "instance",
+    "decision",
+    "version",
+    "fault",
+)
+"""Why something waits, as `docs/operating.md` tells of each. A newer release may have left others in the store."""
 
 
 class Summary(msgspec.Struct, kw_only=True):
@@ -60,7 +83,7 @@ def backlog(
                 one.waiting,
                 span(one.oldest_s),
                 ", ".join(f"{name} {count}" for name, count in one.reasons.items()),
-                None if one.drain_s is None else f"{span(one.drain_s)} or less",
+                drains_in(one.drain_s),
                 "\n".join(f"{hold['scope']}: {hold['reason']}" for hold in one.holds),
             )
             for one in summaries
@@ -93,6 +116,11 @@ def span(seconds: float) -> str:
     if whole < 7200:
         return f"{whole // 60} min"
     return f"{whole // 3600} h" if whole < 172_800 else f"{whole // 86_400} d"
+
+
+def drains_in(seconds: float | None) -> str | None:
+    """None when it isn't known, or nothing of the writer's waits; what waits never drains in no time."""
+    return f"{span(math.ceil(seconds))} or less" if seconds else None
 
 
 def summarised(
@@ -148,14 +176,14 @@ async def _read(
         now = await store.now()
         async with store.read() as conn:
             rows = await pending.listing(conn, tenant=tenant, reason=reason, limit=limit)
-            counts = [
-                count
-                for count in await pending.count_by_reason(conn)
-                if tenant in (None, count.tenant) and reason in (None, count.reason)
-            ]
-            held = await (holds.everyone(conn) if tenant is None else holds.of_tenant(conn, tenant))
+            counts, held = await pending.count_by_reason(conn), await holds.everyone(conn)
+            found = [*counts, *held]
             if reason is not None:
-                held = [hold for hold in held if hold.reason == reason]
+                _check_reason(reason, {one.reason for one in found})
+            if tenant is not None:
+                await _check_tenant(conn, tenant, {one.tenant for one in found})
+            counts = [one for one in counts if tenant in (None, one.tenant) and reason in (None, one.reason)]
+            held = [one for one in held if tenant in (None, one.tenant) and reason in (None, one.reason)]
             paces = {}
             for name in {*(count.tenant for count in counts), *(hold.tenant for hold in held)}:
                 rules = await rule_sets.latest(conn, name)
@@ -164,6 +192,23 @@ async def _read(
                     if rules is not None:
                         paces[name] = allowance(from_text(rules.text), WRITE_SHARE)
         return summarised(counts, held, paces, now), rows, now
+
+
+def _check_reason(reason: str, present: Collection[str]) -> None:
+    """Raises BadInput for a reason that nothing ever waits for: "nothing waits" would be no answer to it."""
+    if reason not in REASONS and reason not in present:
+        raise unknown("reason", reason, (*REASONS, *present), f"there are {', '.join(REASONS)}")
+
+
+async def _check_tenant(conn: AsyncConnection, tenant: str, present: Collection[str]) -> None:
+    """Raises BadInput for a tenant of which the store holds no accepted file and nothing that waits."""
+    if tenant in present or await rule_sets.latest(conn, tenant) is not None:
+        return
+    known = {*present, *await rule_sets.all_latest(conn)}
+    there_are = (
+        f"there are {', '.join(sorted(known))}" if known else "the hub has accepted no tenant file yet"
+    )
+    raise unknown("tenant", tenant, known, there_are)
 
 
 def _document(row: Pending, now: float) -> dict[str, Any]:

@@ -4,7 +4,8 @@ CommandFailed    the command ran and its answer is no: exit 1
 BadInput         what was given can't be used: exit 2
 """
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence
 
 from schemas.envelope import Fault
 
@@ -27,3 +28,10 @@ class BadInput(CommandFailed):
     def __init__(self, message: str, faults: Sequence[Fault] = ()) -> None:
         super().__init__(message)
         self.faults = tuple(faults)
+
+
+def unknown(what: str, name: str, known: Iterable[str], otherwise: str) -> BadInput:
+    """A name that isn't there: those that were probably meant, else what to do otherwise."""
+    near = difflib.get_close_matches(name.lower(), sorted(known), n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else otherwise
+    return BadInput(f"there is no {what} {name!r}; {hint}")

@@ -1,13 +1,12 @@
 """Correct examples of every message, as the contract's golden files hold them."""
 
 import datetime as dt
-import difflib
 import uuid
 from typing import Any
 
 import msgspec
 
-from cli.errors import BadInput
+from cli.errors import BadInput, unknown
 from schemas.documents import GOLDEN
 from schemas.envelope import EnvelopeInvalid, from_structured
 from schemas.registry import SOURCE_TYPES, TYPES
@@ -16,11 +15,7 @@ from schemas.registry import SOURCE_TYPES, TYPES
 def known(event_type: str) -> str:
     """The type, if the contract has it. Raises BadInput, which names those that were probably meant."""
     if event_type not in TYPES:
-        near = difflib.get_close_matches(event_type, TYPES, n=3)
-        hint = (
-            f"did you mean {' or '.join(near)}?" if near else "`hub catalog list --all` shows those there are"
-        )
-        raise BadInput(f"there is no message type {event_type!r}; {hint}")
+        raise unknown("message type", event_type, TYPES, "`hub catalog list --all` shows those there are")
     return event_type
 
 

@@ -1,6 +1,5 @@
 """An example tenant of sandbox/examples: its file, what its Halo holds, its quotes by day, what is to come of them."""
 
-import difflib
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import Any
 
 from cli.demo.day import Event
 from cli.demo.place import Guest
-from cli.errors import BadInput
+from cli.errors import unknown
 from hub.tenants.load import plain_yaml
 
 SANDBOX = "http://127.0.0.1:8901"
@@ -61,9 +60,7 @@ def example(name: str) -> Example:
     """The example of that name. Raises BadInput with the names that are near it."""
     known = names()
     if name not in known:
-        near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.5)
-        meant = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}"
-        raise BadInput(f"there is no example {name!r}; {meant}")
+        raise unknown("example", name, known, f"there are {', '.join(known)}")
     directory = _directory().joinpath(name)
     rules = directory.joinpath("tenant.yaml").read_text(encoding="utf-8")
     return Example(

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
-from cli.backlog import span, summarised
+from cli.backlog import REASONS, drains_in, span, summarised
 from cli.main import run
-from hub.store import pending
+from hub.store import holds, pending, rule_sets
 from hub.store.engine import Store
 from hub.store.holds import HALO, WINDOW, Hold
 from hub.store.pending import Backlog, Pending
+from hub.store.rule_sets import RuleSetRow
 from hub.tenants.shares import Allowance
+from services.halo_writer.decisions import Wait
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
@@ -75,6 +80,64 @@ def test_the_backlog_is_shown_oldest_first_with_reason_and_age(
     out = capsys.readouterr().out
     assert "decision" in out
     assert "Secret project" not in out
+
+
+def test_a_reason_or_a_tenant_that_is_not_there_is_refused_with_those_that_were_meant(
+    waiting: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    waiting(("acme", "Q-1", "queued", 1.0), ("north", "Q-2", "of a newer release", 1.0))
+    for option, name, said in (
+        ("--reason", "decsion", "there is no reason 'decsion'; did you mean decision"),
+        ("--reason", "x", "there is no reason 'x'; there are queued, limited, "),
+        ("--tenant", "acne", "there is no tenant 'acne'; did you mean acme?"),
+        ("--tenant", "zzz", "there is no tenant 'zzz'; there are acme, north"),
+    ):
+        assert run(["backlog", option, name]) == 2
+        assert said in capsys.readouterr().err
+    assert run(["backlog", "--reason", "denied"]) == 0
+    assert "nothing waits for the reason 'denied'" in capsys.readouterr().out
+    assert [row["target"] for row in shown(capsys, "--reason", "of a newer release")] == ["Q-2"]
+
+
+async def test_a_tenant_with_an_accepted_file_is_known_though_nothing_of_it_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = f"sqlite+aiosqlite:///{tmp_path / 'hub.db'}"
+    monkeypatch.setenv("HUB_STORE_URL", url)
+    store = await Store.open(url)
+    await store.migrate()
+    async with store.write() as conn:
+        await rule_sets.put(conn, RuleSetRow(tenant="calm", sequence=1, hash="h", text="{}", accepted_at=0.0))
+    await store.close()
+
+    assert await asyncio.to_thread(run, ["backlog", "--tenant", "calm"]) == 0
+    assert "nothing of tenant 'calm' waits" in capsys.readouterr().out
+    assert await asyncio.to_thread(run, ["backlog", "--tenant", "clam"]) == 2
+    assert "did you mean calm?" in capsys.readouterr().err
+
+
+def test_every_reason_is_told_of_in_the_documentation() -> None:
+    section = (
+        (ROOT / "docs" / "operating.md")
+        .read_text()
+        .partition("| reason | waits for |")[2]
+        .partition("\n\n")[0]
+    )
+    told = [
+        name for line in section.splitlines() for name in re.findall(r"`([a-z]+)`", line.partition(" | ")[0])
+    ]
+
+    assert sorted(told) == sorted(REASONS)
+    assert {*get_args(holds.Reason), *get_args(Wait.__annotations__["reason"])} <= set(REASONS)
+
+
+def test_what_drains_in_less_than_a_second_is_not_said_to_drain_in_none() -> None:
+    assert [drains_in(seconds) for seconds in (None, 0.0, 0.1, 30.0)] == [
+        None,
+        None,
+        "1 s or less",
+        "30 s or less",
+    ]
 
 
 def test_an_empty_backlog_says_so(waiting: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
