@@ -13,7 +13,7 @@ from halo.resources import ITEM
 from hub.store import catalogue, targets
 from schemas.commands import Command, CreateSalesOrder, Notice, UpsertSite, UpsertUser
 from schemas.commands import Match as MatchRule
-from schemas.targets import Target
+from schemas.targets import LEAD, Target
 from services.halo_writer.decisions import Match, Matched, NoMatch, Reserved, Several
 from services.halo_writer.gone import PICKED_GONE_FIX
 from services.halo_writer.kinds import CATALOGUED
@@ -45,7 +45,7 @@ class Finder:
         the later waits for the earlier one's record.
         """
         if spec.step_on is not None:
-            return Matched(resolved.target(value_of(getattr(command, spec.step_on))))
+            return await self._step(command, value_of(getattr(command, spec.step_on)), resolved)
         found = await self._first(spec, command, resolved)
         if isinstance(found, NoMatch):
             return await self._reserved(spec, command)
@@ -53,6 +53,14 @@ class Finder:
             async with self._store.write() as conn:
                 return await self._claimed(conn, command.target, found)
         return found
+
+    async def _step(self, command: Command, on: Target, resolved: Resolved) -> Matched:
+        """The record that a step is made on. A lead ends once, whichever quote of its company is won first."""
+        found = Matched(resolved.target(on))
+        if on.scope != LEAD:
+            return found
+        async with self._store.write() as conn:
+            return await self._claimed(conn, command.target, found)
 
     async def _reserved(self, spec: KindSpec, command: Command) -> Match:
         target = command.target
