@@ -87,6 +87,19 @@ def with_company(command: UpsertOpportunity, head: Parties) -> UpsertOpportunity
     return sealed(replace(command, **_company(head)))
 
 
+def opportunity_of_client(command: UpsertOpportunity, head: Parties) -> UpsertOpportunity:
+    """The opportunity of a won quote, moved to the client that its company is now.
+
+    Of one that is only seen to be there, since its producer publishes it, nothing else is changed.
+    """
+    moved = with_company(command, head)
+    if not command.ensure:
+        return moved
+    others = {name: getattr(moved, name) for name in moved.state_fields() if name not in _UNDER_A_CLIENT}
+    once = {name: replace(one, write="on_create") for name, one in others.items() if isinstance(one, Field)}
+    return sealed(replace(moved, ensure=False, **once))
+
+
 def quote_of_lead(command: UpsertQuote) -> UpsertQuote:
     """The quote, without a client where Halo doesn't have it."""
     made = _referring(command, "leave")

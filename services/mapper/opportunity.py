@@ -21,6 +21,7 @@ from schemas.targets import PICKED, Target
 from services.mapper.agents import owner_of
 from services.mapper.answers import CREATE_NEW, GONE, answer_to
 from services.mapper.client import client_target, ensure_client
+from services.mapper.lead import has_leads, with_company
 from services.mapper.links import field_of, linked
 from services.mapper.opportunity_lines import Products
 from services.mapper.parts import (
@@ -58,6 +59,11 @@ def opportunity_target(quote_id: str, link: QuoteLink, scope: Scope) -> Target:
     if link.halo_id is not None:
         return scope.target("opportunity", quote_id, f"{PICKED}{link.halo_id}")
     return scope.target("opportunity", quote_id)
+
+
+def is_published(command: Command) -> bool:
+    """Whether this is about an opportunity that its producer publishes itself."""
+    return command.target.kind == "opportunity" and command.target.scope == PUBLISHED
 
 
 def opportunity_of(
@@ -112,6 +118,9 @@ def map_opportunity(
     if data.contact is not None:
         embedded.append(ensure_user(data.contact, data.customer, scope))
     opportunity = _published(record, data, scope)
+    if has_leads(scope):
+        # A quote may have made it while its company was none of Halo's clients.
+        opportunity = with_company(opportunity, data)
     if scope.faults:
         raise MappingRejected(tuple(sorted(set(scope.faults))))
     seq = seq_of(record, basis.rule_sequence)

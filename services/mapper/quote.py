@@ -27,16 +27,16 @@ from services.mapper.lead import (
     adopted,
     ensure_lead,
     has_leads,
+    opportunity_of_client,
     opportunity_of_lead,
     quote_of_client,
     quote_of_lead,
     under_client,
-    with_company,
     won_lead,
 )
 from services.mapper.lines import map_lines
 from services.mapper.links import field_of, linked
-from services.mapper.opportunity import link_of, opportunity_of, opportunity_target
+from services.mapper.opportunity import is_published, link_of, opportunity_of, opportunity_target
 from services.mapper.opportunity_lines import products_of
 from services.mapper.parts import (
     HEAD_DECODER,
@@ -146,7 +146,8 @@ def commands(
     if has_leads(scope) and winning.won:
         made += won_lead(record.id, state.head, scope)
     _raise_faults(scope)
-    based = (replace(one, basis=basis, seq=() if one.ensure else seq) for one in made)
+    # What a quote says of an opportunity that its producer publishes is older than anything said of that itself.
+    based = (replace(one, basis=basis, seq=() if one.ensure or is_published(one) else seq) for one in made)
     return Mapped(tuple(based), winning.questions)
 
 
@@ -182,11 +183,12 @@ def _surroundings(state: Desired, record: Record, scope: Scope, prospective: boo
     opportunity = opportunity_of(record.id, head, state.link, products, scope)
     opportunity = with_po_number(opportunity, state.quote, state.link)
     items = (*ensure_items(lines.lines, scope), *products.items)
-    if has_leads(scope) and not opportunity.ensure:
-        led = (
-            opportunity_of_lead(opportunity, head, scope) if prospective else with_company(opportunity, head)
+    if has_leads(scope):
+        opportunity = (
+            opportunity_of_lead(opportunity, head, scope)
+            if prospective
+            else opportunity_of_client(opportunity, head)
         )
-        opportunity = led
     if prospective:
         return [*_prospect(head, scope), *items, ensure_lead(head, scope), opportunity]
     return [*_customer(head, scope), *items, opportunity]

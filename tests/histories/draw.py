@@ -132,11 +132,9 @@ def _history(rng: random.Random, quote: str, setting: Setting) -> list[Event]:
 def _unsure(setting: Setting, link: dict[str, Any], lines: list[dict[str, Any]]) -> bool:
     """Whether a quote may not be sure to come under the opportunity that it names.
 
-    One that is not published yet waits for its company, which may stay a lead for ever. And of several quotes on one
-    that a person picked the first alone waits for its products: which of them that is, is a matter of what comes first.
+    Of several quotes on one that a person picked the first alone waits for its products: which of them that is, is a
+    matter of what comes first.
     """
-    if setting.leads and link == {"id": "OPP-1"}:
-        return True
     shown = "lines" in setting.of("opportunities")
     unmade = setting.of("items")["asset_group"] == "Nowhere" or any(
         one.get("frequency") == "fortnight" for one in lines

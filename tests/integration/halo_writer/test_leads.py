@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from schemas.commands import Command
+from schemas.opportunities import Opportunity
 from schemas.quotes import Quote, QuoteStatus
+from services.mapper.opportunity import map_opportunity
 from services.mapper.quote import Mapped, map_quote
 from tests.integration.halo_writer.bench import Bench, MakeBench
 from tests.support.eventually import eventually
@@ -165,6 +168,50 @@ async def test_a_quote_that_takes_no_revision_is_moved_to_its_client_all_the_sam
     await bench.settle(*mapped(bench, first(), won()))
     client = bench.row("Client", name=COMPANY)
     assert bench.row("Quotation", title="New office")["client_id"] == client["id"]
+
+
+@pytest.mark.feature("org.lead", part="writer")
+@pytest.mark.feature("org.lead.convert", part="writer")
+async def test_a_quote_goes_under_an_opportunity_that_its_producer_has_not_published_and_takes_it_to_the_client(
+    bench: Bench,
+) -> None:
+    named: dict[str, Any] = {"opportunity": {"id": "O-1"}}
+    await bench.settle(*mapped(bench, first(**named)))
+    made, (lead,) = bench.row("Faults", summary="New office"), leads(bench)
+    assert (made["parent_id"], made["client_id"]) == (lead["id"], UNKNOWN)
+    assert bench.row("Quotation", title="New office")["ticket_id"] == made["id"]
+    await bench.settle(*mapped(bench, first(**named), won()))
+    client = bench.row("Client", name=COMPANY)
+    assert bench.row("Faults", summary="New office")["client_id"] == client["id"]
+    # What its producer says stands, whatever a won quote says after it.
+    itself = {"title": "Whole site", "customer": {"id": "org-8", "name": "Brightwater Dental Group"}}
+    data = msgspec.convert(itself, Opportunity)
+    record = folded((envelope(1, "opportunity.upserted.v1", subject="O-1"), data))
+    commands = map_opportunity(record, bench.rules.for_source("quoter"), BASIS)
+    assert isinstance(commands, tuple)
+    await bench.settle(*commands)
+    fulfilled = (status(3), QuoteStatus(status="fulfilled"))
+    await bench.settle(*mapped(bench, first(**named), won(), fulfilled))
+    assert bench.row("Faults", id=made["id"])["client_id"] == 12
+
+
+@pytest.mark.feature("org.lead.convert", part="writer")
+async def test_a_lead_that_a_person_reopened_stays_as_it_is_whatever_else_of_its_company_is_won(
+    make_bench: MakeBench,
+) -> None:
+    bench = await make_bench(more_rules="clients: {lead_ticket_type: Lead, lead_won_status: Closed}")
+    elsewhere = {"id": "other-1", "name": COMPANY}
+    await bench.settle(*mapped(bench, first()), *mapped(bench, first("Q-3", customer=elsewhere)))
+    await bench.settle(*mapped(bench, first(), won()))
+    (lead,) = leads(bench)
+    assert lead["status_id"] == CLOSED
+    with bench.sandbox.client() as person:
+        again = [{"id": lead["id"], "status_id": NEW, "client_id": 12}]
+        person.post("/Opportunities", json=again).raise_for_status()
+    await bench.settle(*mapped(bench, first("Q-2", title="More"), won("Q-2")))
+    await bench.settle(*mapped(bench, first("Q-3", customer=elsewhere), won("Q-3")))
+    (after,) = leads(bench)
+    assert (after["status_id"], after["client_id"]) == (NEW, 12)
 
 
 @pytest.mark.feature("org.lead.convert", part="writer")

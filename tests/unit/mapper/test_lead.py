@@ -187,6 +187,36 @@ def test_what_was_written_without_the_client_is_another_state_once_it_is_won() -
     assert id_of(adopting) != id_of(making)
 
 
+PUBLISHED_ITSELF: Sent = (
+    envelope(1),
+    quote(status="draft", contact=CONTACT, opportunity={"id": "O-1", "type": "Renewal"}),
+)
+
+
+@pytest.mark.feature("org.lead", part="mapper")
+def test_an_opportunity_that_its_producer_has_not_published_yet_is_made_under_the_lead() -> None:
+    made = commands(PUBLISHED_ITSELF)
+    opportunity, lead = only(made, UpsertOpportunity), lead_of(made)
+    assert lead is not None
+    assert opportunity.ensure
+    assert opportunity.lead == Field(value=lead.target, missing="leave")
+    assert (opportunity.client.missing, opportunity.company.value) == ("leave", "Contoso Ltd")
+
+
+@pytest.mark.feature("org.lead.convert", part="mapper")
+def test_it_is_moved_to_the_client_of_a_won_quote_and_whatever_its_producer_says_of_it_is_newer() -> None:
+    made = commands(PUBLISHED_ITSELF, WON)
+    moved_there = only(made, UpsertOpportunity)
+    assert (moved_there.ensure, moved_there.seq) == (False, ())
+    always = {
+        name
+        for name in moved_there.state_fields()
+        if isinstance(one := getattr(moved_there, name), Field) and one.write == "always"
+    }
+    assert always == {"client", "site", "user"}, "all else of it is its producer's to say"
+    assert only(commands(PUBLISHED_ITSELF, WON, with_rules=rules()), UpsertOpportunity).ensure
+
+
 def test_a_status_that_wins_nothing_still_asks_for_the_quote_alone() -> None:
     made = commands(DRAFT, (status(2), QuoteStatus(status="sent")), touched=frozenset({"status"}))
     assert [one.kind for one in made] == ["quote"]
