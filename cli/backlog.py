@@ -177,11 +177,11 @@ async def _read(
         async with store.read() as conn:
             rows = await pending.listing(conn, tenant=tenant, reason=reason, limit=limit)
             counts, held = await pending.count_by_reason(conn), await holds.everyone(conn)
-            found = [*counts, *held]
             if reason is not None:
-                _check_reason(reason, {one.reason for one in found})
+                _check_reason(reason, {one.reason for one in counts} | {one.reason for one in held})
             if tenant is not None:
-                await _check_tenant(conn, tenant, {one.tenant for one in found})
+                present = {one.tenant for one in counts} | {one.tenant for one in held}
+                await _check_tenant(conn, tenant, present)
             counts = [one for one in counts if tenant in (None, one.tenant) and reason in (None, one.reason)]
             held = [one for one in held if tenant in (None, one.tenant) and reason in (None, one.reason)]
             paces = {}

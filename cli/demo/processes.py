@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -76,7 +77,7 @@ class Family:
                 env=dict(environment),
                 # Away from the terminal's group: a Ctrl-C is for the demo, which stops its children in order.
                 start_new_session=True,
-                preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
+                preexec_fn=partial(_die_with, os.getpid()) if sys.platform == "linux" else None,  # noqa: PLW1509
             )
         child = Child(name, popen, log, health_port)
         self._children.append(child)
@@ -136,12 +137,15 @@ def free_port() -> int:
 
 
 def tail(log: Path) -> str:
-    return "\n".join(log.read_text(errors="replace").splitlines()[-_LOG_TAIL_LINES:])
+    """The log's last lines, or that there are none."""
+    return "\n".join(log.read_text(errors="replace").splitlines()[-_LOG_TAIL_LINES:]) or "(nothing)"
 
 
 def _still_coming(child: Child, deadline: float) -> None:
-    if not child.running() or time.monotonic() > deadline:
-        raise CommandFailed(f"{child.name} did not start; its log ends with:\n{tail(child.log)}")
+    code = child.popen.poll()
+    if code is not None or time.monotonic() > deadline:
+        why = f"within {_READY_S:g} s" if code is None else f"and ended with exit code {code}"
+        raise CommandFailed(f"{child.name} did not start {why}; its log ends with:\n{tail(child.log)}")
     time.sleep(0.05)
 
 
@@ -152,8 +156,11 @@ def _answers(http: httpx.Client, url: str) -> bool:
         return False
 
 
-def _die_with_parent() -> None:
-    """On Linux the kernel ends the child when the thread that started it, the demo's only one, is gone."""
+def _die_with(parent: int) -> None:
+    """On Linux the kernel ends the child when the thread that started it, the demo's only one, is gone.
+
+    That may have been before it was asked to. In a container the demo itself is process 1.
+    """
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() == 1:
+    if os.getppid() != parent:
         os._exit(1)
