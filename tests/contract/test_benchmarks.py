@@ -191,6 +191,6 @@ def test_a_quote_costs_no_more_requests_than_its_aim() -> None:
 
     assert done.returncode == 0, done.stderr
     rows = [row for row in done.stdout.splitlines() if row.startswith("1 ")]
-    assert len(rows) == 7
-    assert sum(row.count("  met") for row in rows) == 6
+    assert len(rows) == 17
+    assert sum(row.count("  met") for row in rows) == 12
     assert "NOT MET" not in done.stdout
