@@ -121,6 +121,11 @@ class Place:
     def variables_file(self) -> Path:
         return self.directory / "demo.env"
 
+    @property
+    def token_file(self) -> Path:
+        """The first producer's token as a header for curl: what stands on a command line every user can read."""
+        return self.directory / "token.header"
+
 
 def guest_of_the_day(budget: tuple[int, int]) -> Guest:
     """The tenant and the producer of the day; `budget` is requests and seconds."""
@@ -141,7 +146,7 @@ def guest_of_the_day(budget: tuple[int, int]) -> Guest:
 def furnish(
     directory: Path, *, bootstrap: str, sandbox: str, http_port: int, guests: Sequence[Guest], times: Times
 ) -> Place:
-    """Writes the tenant files, the producers and `demo.env`."""
+    """Writes the tenant files, the producers, `demo.env` and `token.header`, into a directory that is ours alone."""
     tokens = {guest.producer: secrets.token_urlsafe(24) for guest in guests}
     environment = _environment(directory, bootstrap, http_port, times)
     place = Place(directory, bootstrap, sandbox, http_port, tokens, environment)
@@ -156,6 +161,7 @@ def furnish(
     exports |= {"HUB_TOKEN": place.token}
     lines = [f"export {name}={shlex.quote(value)}\n" for name, value in sorted(exports.items())]
     place.variables_file.write_text("".join(lines))
+    place.token_file.write_text(f"Authorization: Bearer {place.token}\n")
     return place
 
 

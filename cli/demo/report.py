@@ -193,7 +193,7 @@ def how_to_go_on(place: Place) -> dict[str, str]:
     variables = f". {place.variables_file}"
     return {
         "publish": (
-            f"curl -sS {place.events_url} -H 'authorization: Bearer {place.token}' "
+            f"curl -sS {place.events_url} -H @{place.token_file} "
             f"-H 'content-type: application/cloudevents+json' --data-binary @{place.one_more_file}"
         ),
         "story": f"{variables}; {place.hub} audit show {place.one_more}",
