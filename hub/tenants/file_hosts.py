@@ -12,7 +12,7 @@ from typing import Annotated
 from pydantic import AfterValidator, StrictStr
 
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-_NAME = re.compile(rf"(?:{_LABEL}\.)+(?=[a-z])[a-z0-9-]*[a-z0-9]")
+_NAME = re.compile(rf"(?:{_LABEL}\.)+(?=[a-z]){_LABEL}")
 """At least two labels, and the last begins with a letter: no address of a machine is a name in whatever spelling."""
 _MAX_LENGTH = 253
 

@@ -28,6 +28,7 @@ PORT = 443
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS = 3
 _MOST_ADDRESSES = 4
+_MAX_LOCATION = 8_000
 _MOST_LOOKUPS = 32
 
 Resolve = Callable[[str], Awaitable[Sequence[IpAddress]]]
@@ -50,7 +51,8 @@ class Patience:
 class Fetcher:
     """`transport` makes what carries one request and is closed after it: no connection serves a second name.
 
-    It is handed an address for a host, and the name to prove by the certificate as the extension `sni_hostname`.
+    It is handed an address for a host, and two extensions: `sni_hostname`, the name to prove by the certificate, and
+    `target`, the path with its query.
     """
 
     def __init__(
@@ -114,7 +116,7 @@ class Fetcher:
         timeout = httpx.Timeout(self.patience.read_s, connect=self.patience.connect_s)
         return httpx.Request(
             "GET",
-            httpx.URL(scheme="https", host=str(address), port=PORT, raw_path=target.encode("ascii")),
+            httpx.URL(scheme="https", host=str(address), port=PORT),
             headers={
                 "Host": host,
                 "Accept": "*/*",
@@ -122,7 +124,12 @@ class Fetcher:
                 "Connection": "close",
                 "User-Agent": "halo-hub",
             },
-            extensions={"timeout": timeout.as_dict(), "sni_hostname": host},
+            # As it is written: in the URL its dots would be resolved and its signs encoded, and a signature lost.
+            extensions={
+                "timeout": timeout.as_dict(),
+                "sni_hostname": host,
+                "target": target.encode("ascii"),
+            },
         )
 
 
@@ -156,6 +163,8 @@ def _changed(found: str, file: FileSource) -> Refused:
 
 
 def _redirected(url: str, location: str) -> str:
+    if len(location) > _MAX_LOCATION:
+        raise FileUnreachable(f"it was redirected to an address of {len(location)} characters")
     try:
         return urljoin(url, location)
     except ValueError:

@@ -235,7 +235,8 @@ def _file_room() -> FileRoom:
         return [ipaddress.ip_address("93.184.216.34")]
 
     def answer(request: httpx.Request) -> httpx.Response:
-        content = content_at(f"https://{request.headers['host']}{request.url.path}")
+        path = request.extensions["target"].decode().partition("?")[0]
+        content = content_at(f"https://{request.headers['host']}{path}")
         return httpx.Response(200, stream=_Bytes(content))
 
     return FileRoom(Fetcher(resolve, lambda: httpx.MockTransport(answer)))

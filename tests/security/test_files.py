@@ -65,6 +65,16 @@ async def test_a_file_is_fetched_from_the_checked_address_under_the_hosts_own_na
     assert not {"cookie", "authorization", "referer"} & host.headers[0].keys()
 
 
+@pytest.mark.parametrize(
+    "path", ["/a/../q.pdf", "//q.pdf", '/q.pdf?sig=a"b{c}|d`<e>', "/q.pdf?", "/%7eq/%zz.pdf", "/q.pdf?a/../b"]
+)
+async def test_an_address_is_asked_for_as_it_is_written_however_odd(host: FileHost, path: str) -> None:
+    """What signs an address signs its letters."""
+    host.put(path, BYTES)
+    assert await host.fetcher().fetch(source(path), HOSTS) == BYTES
+    assert host.asked == [(HOST, path)]
+
+
 async def test_a_certificate_of_nobody_known_ends_it_before_anything_is_asked(host: FileHost) -> None:
     with pytest.raises(FileUnreachable, match="secure connection"):
         await host.fetcher(trusted=False).fetch(source(), HOSTS)
@@ -156,6 +166,14 @@ async def test_a_redirect_to_anywhere_else_is_refused(host: FileHost, location: 
     host.files["/old"] = Answer(status=302, headers={"Location": location}, length=0)
     assert await refused(host, source("/old")) == code
     assert len(host.dialled) == 1
+
+
+async def test_a_redirect_to_an_endless_address_is_no_fault_of_the_hub(host: FileHost) -> None:
+    """A client that falls over its length would have it tried again for ever."""
+    endless = f"/{'a' * 70_000}"
+    host.files["/old"] = Answer(status=302, headers={"Location": endless}, length=0)
+    assert "70001 characters" in await unreachable(host, source("/old"))
+    assert host.asked == [(HOST, "/old")]
 
 
 async def test_redirects_have_an_end(host: FileHost) -> None:

@@ -82,6 +82,7 @@ REFUSED = (
         "https://*.cdn.quoter.example/a",
         "https://-a.cdn.quoter.example/a",
         f"https://{'a' * 64}.cdn.quoter.example/",
+        f"https://files.{'a' * 64}/",
     ),
 )
 OTHER_HOSTS = (
