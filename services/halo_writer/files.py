@@ -28,13 +28,15 @@ _COPIES = 4
 class FileLimits:
     """`max_bytes` of one file; `memory_bytes` for all that the process has in hand; `at_once` for one tenant.
 
-    `keep_s` is how long a fetched file is kept for a command that doesn't come for it; `turn_s` the distance between
-    the tries of commands for which there is no room.
+    `of_one_host` are fewer than those: a host that hangs holds up no file that lies elsewhere. `keep_s` is how long a
+    fetched file is kept for a command that doesn't come for it; `turn_s` the distance between the tries of commands
+    for which there is no room.
     """
 
     max_bytes: int = 20 * 1024 * 1024
     memory_bytes: int = 320 * 1024 * 1024
     at_once: int = 4
+    of_one_host: int = 3
     keep_s: float = 60.0
     turn_s: float = 0.5
 
@@ -45,9 +47,12 @@ class Memory:
     def __init__(self, total: int) -> None:
         self._free = total
 
-    def take(self, size: int) -> bool:
-        """Whether there was room; what is taken is given back."""
-        if size > self._free:
+    def take(self, size: int, held: int = 0) -> bool:
+        """Whether there was room; what is taken is given back.
+
+        Who holds some already must leave as much for others: a tenant whose hosts hang has not all of it.
+        """
+        if size > self._free or (held and held + size > self._free - size):
             return False
         self._free -= size
         return True
@@ -71,6 +76,7 @@ class _Flight:
     task: asyncio.Task[bytearray]
     until: float
     taken: int
+    host: str
 
 
 def wait_name(target_key: str) -> str:
@@ -112,13 +118,13 @@ class Files:
     def content(self, work: Work, name: str, file: FileSource, hosts: Collection[str]) -> bytearray:
         """The bytes, until `forget`; raises NotYet while they are fetched, Refused when they can't be had."""
         check_file(name, file, self._room.limits.max_bytes)
-        locate(file.url, hosts)
+        host = locate(file.url, hosts).host
         flight = self._flights.get(work.target_key)
         if flight is not None and flight.file != file:
             self._drop(work.target_key, flight)
             flight = None
         if flight is None:
-            flight = self._begun(work.target_key, file, hosts)
+            flight = self._begun(work.target_key, file, host, hosts)
         if not flight.task.done():
             raise NotYet(REASON, flight.until, wait_name(work.target_key), "its file is being fetched")
         try:
@@ -145,17 +151,25 @@ class Files:
             self._drop(key, flight)
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _begun(self, key: str, file: FileSource, hosts: Collection[str]) -> _Flight:
+    def _begun(self, key: str, file: FileSource, host: str, hosts: Collection[str]) -> _Flight:
         limits, taken = self._room.limits, file.size * _COPIES
-        if len(self._flights) >= limits.at_once or not self._room.memory.take(taken):
+        if not self._has_turn(host) or not self._room.memory.take(taken, self._held):
             # One after the other: tried all at once they would only take each other's turn.
             self._next_turn = max(self._next_turn, self._now()) + limits.turn_s
             raise NotYet(REASON, self._next_turn, None, "other files are fetched first")
         task = asyncio.create_task(self._room.fetcher.fetch(file, hosts), name=f"file {key}")
         until = self._now() + self._room.fetcher.patience.total_s + 1.0
-        flight = self._flights[key] = _Flight(file, task, until, taken)
+        flight = self._flights[key] = _Flight(file, task, until, taken, host)
         task.add_done_callback(lambda _: self._landed(key, flight))
         return flight
+
+    def _has_turn(self, host: str) -> bool:
+        limits, hosts = self._room.limits, [flight.host for flight in self._flights.values()]
+        return len(hosts) < limits.at_once and hosts.count(host) < limits.of_one_host
+
+    @property
+    def _held(self) -> int:
+        return sum(flight.taken for flight in self._flights.values())
 
     def _landed(self, key: str, flight: _Flight) -> None:
         if not flight.task.cancelled():

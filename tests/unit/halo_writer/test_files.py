@@ -20,7 +20,7 @@ from tests.unit.halo_writer.build import Tool, work_of
 pytestmark = pytest.mark.feature("file.by_reference", part="writer")
 
 TOOL = Tool()
-HOSTS = ("files.quoter.example",)
+HOSTS = ("files.quoter.example", "cdn.quoter.example")
 WAITS = Waits(first_s=5.0, most_s=100.0, deadline_s=1000.0)
 
 
@@ -187,6 +187,30 @@ async def test_one_tenant_fetches_few_at_a_time_and_the_others_come_one_after_th
     place.ask(works[0])
     place.files.forget(works[0])
     assert place.not_yet(works[2]).waits_for is not None
+
+
+async def test_a_host_that_hangs_leaves_a_turn_to_files_from_elsewhere() -> None:
+    place = Place()
+    hanging = [file(number) for number in range(6)]
+    waits = [place.not_yet(work) for work in hanging]
+    assert [wait.waits_for is not None for wait in waits] == [True, True, True, False, False, False]
+    assert place.not_yet(file(7, url="https://cdn.quoter.example/7.pdf")).waits_for is not None
+    assert place.not_yet(file(8, url="https://cdn.quoter.example/8.pdf")).waits_for is None
+
+
+async def test_a_tenant_whose_hosts_hang_leaves_room_to_the_others() -> None:
+    """Room is taken for what a file is said to have, before a byte of it comes."""
+    one = Place(memory=4 * 4 * 1_000_000)
+    large = [file(number, size=1_000_000) for number in range(3)]
+    assert [one.not_yet(work).waits_for is not None for work in large] == [True, True, False]
+    other = Files(one.room, WAITS, now=lambda: one.now, moved=lambda: None)
+    command = large[2].command
+    assert isinstance(command, AttachFile)
+    with pytest.raises(NotYet) as caught:
+        other.content(large[2], value_of(command.name), value_of(command.file), HOSTS)
+    assert caught.value.waits_for is not None
+    await other.close()
+    await one.files.close()
 
 
 async def test_what_all_tenants_hold_of_files_is_bounded() -> None:
