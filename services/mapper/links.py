@@ -14,6 +14,7 @@ from msgspec import UNSET, UnsetType
 from hub.tenants.halo_fields import FieldType, LinkedKind
 from hub.tenants.links import Link, field_type
 from hub.tenants.source_paths import value_at
+from schemas.base import MAX_DECIMAL_DIGITS
 from schemas.commands import Field, Linked, Named, Notice
 from services.mapper.scope import Scope, plain
 
@@ -75,11 +76,14 @@ def _as(wanted: FieldType, text: str) -> str | None:
         return text if wanted == "text" else ""
     try:
         if wanted == "date":
-            return dt.date.fromisoformat(text.strip()[:10]).isoformat()
+            # Of a time the day as its source has it.
+            return dt.date.fromisoformat(text.strip().partition("T")[0].partition(" ")[0]).isoformat()
         number = Decimal(text.strip())
     except (ValueError, InvalidOperation):
         return None
-    return str(plain(number)) if number.is_finite() else None
+    if not number.is_finite() or abs(number.adjusted()) > MAX_DECIMAL_DIGITS:
+        return None
+    return str(plain(number))
 
 
 def _unfit(kind: LinkedKind, path: str, link: Link, wanted: FieldType) -> Notice:

@@ -88,10 +88,17 @@ def test_a_value_that_the_source_does_not_say_is_left_and_an_empty_text_clears()
     [
         ("targetdate", "2026-04-01", "2026-04-01"),
         ("targetdate", "2026-04-01T10:00:00Z", "2026-04-01"),
+        ("targetdate", "2026-04-01 10:00", "2026-04-01"),
         ("targetdate", "1 April", None),
+        ("targetdate", "2026-04-011", None),
         ("oppvalue_monthly", " 12.50 ", "12.5"),
         ("oppvalue_monthly", "12,50", None),
         ("oppvalue_monthly", "NaN", None),
+        # A text of few letters that is a number of a million digits, and one that no arithmetic takes.
+        ("oppvalue_monthly", "1e999999", None),
+        ("oppvalue_monthly", "1e99999999", None),
+        ("oppvalue_monthly", "0e99999999", None),
+        ("oppvalue_monthly", "1e-99999999", None),
     ],
 )
 def test_a_date_or_a_number_is_written_as_one_or_left_with_a_warning(
