@@ -77,6 +77,11 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return f"{self.tenant}/{kind_of(self.type)}/{self.subject}".encode()
 
 
+def is_producer(name: str) -> bool:
+    """Whether a producer can have this name, which is its `source` without the slash."""
+    return _SOURCE.fullmatch(f"/{name}") is not None
+
+
 def kind_of(event_type: str) -> str:
     """`quote.status_changed.v1` is about a `quote`, `halo.client.changed.v1` about a `client`."""
     parts = event_type.split(".")

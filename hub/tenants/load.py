@@ -18,7 +18,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from hub.tenants.items import missing_group
-from hub.tenants.model import CONNECTION_KEYS, RuleSet, overlaid
+from hub.tenants.model import RuleSet, overlaid, own_part
+from hub.tenants.names import folded
 from hub.tenants.notes import notes_of
 from schemas.base import OwnData
 from schemas.envelope import Fault
@@ -31,8 +32,12 @@ _KEY = re.compile(r"^[\w .()/&+-]{1,100}$")
 _MAX_SHOWN = 60
 _TABLE = "must be a table: a key and its value on each line, or {key: value}"
 _IN_WORDS = {
+    "bool_type": "must be true or false",
     "dict_type": _TABLE,
+    "int_type": "must be a whole number",
     "model_type": _TABLE,
+    "string_type": "must be text; what looks like a number, true, false or null is written in quotes",
+    "tuple_type": "must be a list: [one, another]",
     # Only the tenant's name has one.
     "string_pattern_mismatch": "must be lower case letters, digits, - and _, of which the first is no sign",
 }
@@ -133,6 +138,10 @@ def _value(event: yaml.Event, events: Iterator[yaml.Event], at: str, depth: int)
         raise RulesInvalid([Fault(at[:_MAX_SHOWN], f"is nested deeper than {MAX_DEPTH} levels")])
     if isinstance(event, yaml.AliasEvent):
         raise RulesInvalid([Fault(at, "uses an anchor; write the value out")])
+    if event.tag is not None:  # type: ignore[attr-defined]
+        raise RulesInvalid(
+            [Fault(at, "has a tag, which begins with `!`; write the value alone, text in quotes")]
+        )
     if isinstance(event, yaml.ScalarEvent):
         return _scalar(event)
     if isinstance(event, yaml.SequenceStartEvent):
@@ -205,15 +214,27 @@ def _of_source(name: str, content: dict[str, Any], override: Any, known: tuple[F
     if not isinstance(override, dict):
         return [Fault(at, "is no table of settings")]
     fixed = [
-        Fault(f"{at}.{key}", "belongs to the tenant and can't differ for one producer")
-        for key in CONNECTION_KEYS
-        if key in override
+        Fault(f"{at}.{_shown(key)}", "belongs to the tenant and can't differ for one producer")
+        for key in override.keys() - own_part(override).keys()
     ]
     base = {key: value for key, value in content.items() if key != "sources"}
-    allowed = {key: value for key, value in override.items() if key not in CONNECTION_KEYS}
-    found: list[Fault] = []
+    allowed = own_part(override)
+    found: list[Fault] = list(_respelt(allowed, ""))
     _validated(overlaid(base, allowed), found)
     return fixed + [Fault(f"{at}.{fault.at}", fault.problem) for fault in found if fault not in known]
+
+
+def _respelt(override: Any, at: str) -> Iterator[Fault]:
+    """Names of one table that differ in case or spaces alone: laid over the file's they would be one."""
+    if not isinstance(override, dict):
+        return
+    seen: set[str] = set()
+    for key, value in override.items():
+        inner = f"{at}.{_shown(key)}".lstrip(".")
+        if folded(key) in seen:
+            yield Fault(inner, "is given twice: case and spaces don't count")
+        seen.add(folded(key))
+        yield from _respelt(value, inner)
 
 
 def _fault(error: Any) -> Fault:

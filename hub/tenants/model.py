@@ -251,8 +251,13 @@ class RuleSet(Section):
         found = self._effective.get(name)
         if found is None:
             base = self.model_dump(mode="json", exclude_unset=True, exclude={"sources"})
-            found = self._effective[name] = RuleSet.model_validate(overlaid(base, override))
+            found = self._effective[name] = RuleSet.model_validate(overlaid(base, own_part(override)))
         return found
+
+
+def own_part(override: dict[str, Any]) -> dict[str, Any]:
+    """What of one producer's overrides may differ: no connection, however its key is spelt."""
+    return {key: value for key, value in override.items() if folded(key) not in CONNECTION_KEYS}
 
 
 def overlaid(base: Any, override: Any) -> Any:

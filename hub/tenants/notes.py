@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from hub.tenants.model import RuleSet
-from schemas.envelope import Fault
+from schemas.envelope import Fault, is_producer
 
+_NOBODY = (
+    "has no effect: no producer can have this name; it is what follows the first / of its events' `source`"
+)
 _QUOTES_OFF = "has no effect: `quotes` is off"
 
 
@@ -18,7 +21,10 @@ def notes_of(rules: RuleSet) -> tuple[Fault, ...]:
     """
     own = dict(_unused(rules))
     of_sources = {source: dict(_unused(rules.for_source(source))) for source in rules.sources}
-    notes = [Fault(at, why) for at, why in own.items() if all(at in unused for unused in of_sources.values())]
+    notes = [Fault(f"sources.{source}", _NOBODY) for source in rules.sources if not is_producer(source)]
+    notes += [
+        Fault(at, why) for at, why in own.items() if all(at in unused for unused in of_sources.values())
+    ]
     for source, unused in of_sources.items():
         said = rules.sources[source]
         notes += [

@@ -31,6 +31,7 @@ _REFERENCE = re.compile(r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:/\S.*)$")
 _HOST = re.compile(r"[\w.:-]+")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _ADDRESS_FIELDS = ("street", "apartment", "city", "county", "postcode", "region", "country")
+_CUSTOM = re.compile(r"^custom\.\S")
 MAX_BULK = 100
 
 
@@ -106,7 +107,7 @@ def _bulk(value: Any) -> Literal["auto", "off"] | int:
 
 
 def _source_field(value: str) -> str:
-    if value not in _ADDRESS_FIELDS and not value.startswith("custom."):
+    if value not in _ADDRESS_FIELDS and not _CUSTOM.match(value):
         raise ValueError(f"is no address field; there are {', '.join(_ADDRESS_FIELDS)} and custom.<name>")
     return value
 
@@ -151,7 +152,9 @@ Server: TypeAlias = Annotated[StrictStr, AfterValidator(_server)]
 SourceField: TypeAlias = Annotated[
     StrictStr,
     AfterValidator(_source_field),
-    WithJsonSchema({"anyOf": [{"enum": list(_ADDRESS_FIELDS)}, {"type": "string", "pattern": r"^custom\."}]}),
+    WithJsonSchema(
+        {"anyOf": [{"enum": list(_ADDRESS_FIELDS)}, {"type": "string", "pattern": _CUSTOM.pattern}]}
+    ),
 ]
 Text: TypeAlias = Annotated[StrictStr, StringConstraints(strip_whitespace=True, min_length=1)]
 Table: TypeAlias = Annotated[dict[StrictStr, HaloName], AfterValidator(unique_names)]

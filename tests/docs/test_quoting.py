@@ -10,7 +10,7 @@ from schemas.registry import TYPES
 from services.halo_writer.decisions import SEVERAL, UNPROVEN
 from services.mapper.answers import EXISTS, GONE, MISSING
 from tests.docs.guides import blocks, text_of
-from tests.unit.tenants.test_load import MINIMAL
+from tests.unit.tenants.files import MINIMAL
 
 GUIDE = text_of("quoting.md")
 

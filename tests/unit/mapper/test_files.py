@@ -244,7 +244,7 @@ def test_no_bytes_travel_in_a_command() -> None:
         (["a.*.example"], "no host name"),
         (["files.example."], "no host name"),
         (["fïles.example"], "xn--"),
-        ("files.example", "valid tuple"),
+        ("files.example", "a list"),
     ],
 )
 def test_a_host_that_would_allow_anything_is_no_host(hosts: Any, told: str) -> None:

@@ -7,31 +7,7 @@ from pathlib import Path
 import pytest
 
 from hub.tenants.load import MAX_DEPTH, MAX_FILE_BYTES, RulesInvalid, accept, from_text
-from hub.tenants.model import RuleSet
-
-MINIMAL = """
-tenant: acme
-halo:
-  url: https://acme.halopsa.com
-  client_id: 0b5a3f1e-acme
-  client_secret: env:ACME_HALO_SECRET
-items:
-  asset_group: Hardware
-opportunities:
-  ticket_type: Opportunity
-quotes:
-  statuses: {draft: Draft, sent: Sent, approved: Accepted, declined: Rejected, expired: Expired}
-"""
-
-
-def rules(text: str = MINIMAL) -> RuleSet:
-    return from_text(accept(text.encode()).text)
-
-
-def faults(text: str | bytes) -> dict[str, str]:
-    with pytest.raises(RulesInvalid) as caught:
-        accept(text.encode() if isinstance(text, str) else text)
-    return {fault.at: fault.problem for fault in caught.value.faults}
+from tests.unit.tenants.files import MINIMAL, faults, rules
 
 
 def test_the_minimal_file_of_a_quoting_tool_has_every_default() -> None:
@@ -270,11 +246,33 @@ def test_a_switch_without_content_is_told_apart_from_off() -> None:
         (b"[" * (MAX_DEPTH + 2), "deeper"),
         (b"a: " + b"[" * 100_000, "deeper"),
         (b"#" * (MAX_FILE_BYTES + 1), "larger"),
-        (b"a: !!python/object/apply:os.system [ls]", "no setting"),
+        (b"a: !!python/object/apply:os.system [ls]", "tag"),
+        (b"tenant: !!str 12", "tag"),
+        (b"tenant: !env TENANT", "tag"),
+        (b"halo: !!map {}", "tag"),
     ],
 )
 def test_what_is_no_tenant_file_is_refused(source: bytes, told: str) -> None:
     assert any(told in problem for problem in faults(source).values()) or told in str(faults(source))
+
+
+@pytest.mark.parametrize(
+    ("written", "at", "told"),
+    [
+        ("quotes: {won: accepted}", "quotes.won", "a list: [one, another]"),
+        ("quotes: {pdf: yes}", "quotes.pdf", 'true or false; it is "yes"'),
+        (
+            "items: {accounts: {Hardware: {income: 4000}}}",
+            "items.accounts.Hardware.income",
+            "in quotes; it is 4000",
+        ),
+        ("quotes: {taxes: {skip: [true]}}", "quotes.taxes.skip.0", "in quotes; it is true"),
+        ("halo: {budget: {requests: 1e3}}", "halo.budget.requests", "a whole number"),
+        ("addresses: {line1: custom.}", "addresses.line1", "custom.<name>"),
+    ],
+)
+def test_a_value_of_another_form_is_told_in_words_of_the_file(written: str, at: str, told: str) -> None:
+    assert told in faults(f"tenant: acme\n{written}")[at]
 
 
 def test_plain_words_are_text_and_numbers_are_ids() -> None:
@@ -298,64 +296,6 @@ def test_spans_have_a_unit(span: str, seconds: int) -> None:
 def test_what_is_no_span_is_refused(span: str) -> None:
     text = MINIMAL.replace("items:", f"  budget: {{requests: 10, window: '{span}'}}\nitems:")
     assert set(faults(text)) == {"halo.budget.window"}
-
-
-OVERRIDES = """
-sources:
-  quoter:
-    agents: {owner: sales_rep}
-    items: {match: [name], asset_groups: {LAPTOPS: Notebooks}}
-    quotes: {statuses: {Draft: Entwurf, ready: Ready}}
-  shop:
-    quotes: null
-"""
-
-
-@pytest.mark.feature("hub.no_code", part="mapper")
-def test_a_source_overrides_the_rest_stays() -> None:
-    made = rules(
-        MINIMAL.replace(
-            "asset_group: Hardware", "asset_group: Hardware\n  asset_groups: {laptops: PCs, m365: Cloud}"
-        )
-        + OVERRIDES
-    )
-    quoter = made.for_source("quoter")
-    assert quoter.agents.owner == "sales_rep"
-    assert quoter.items.match == ("name",)
-    assert quoter.items.group_table == {"laptops": "Notebooks", "m365": "Cloud"}
-    assert quoter.items.asset_group == "Hardware"
-    assert quoter.quotes is not None
-    assert quoter.quotes.status_table["draft"] == "Entwurf"
-    assert quoter.quotes.status_table["ready"] == "Ready"
-    assert quoter.quotes.status_table["sent"] == "Sent"
-    assert made.for_source("shop").quotes is None
-    assert made.for_source("anyone else") is made
-    assert made.for_source("quoter") is quoter
-    assert made.agents.owner == "logged_in_user"
-
-
-def test_the_faults_of_an_override_name_its_source_and_the_files_own_faults_come_once() -> None:
-    text = MINIMAL.replace("ticket_type: Opportunity", "ticket_type: true")
-    found = faults(
-        text
-        + """
-sources:
-  quoter: {items: {matsch: [name]}, halo: {url: x.example}, quotes: {taxes: {push: 1}}}
-  shop: 5
-"""
-    )
-    assert set(found) == {
-        "opportunities.ticket_type",
-        "sources.quoter.items.matsch",
-        "sources.quoter.halo",
-        "sources.quoter.quotes.taxes.push",
-        "sources.shop",
-    }
-
-
-def test_a_source_that_switches_quotes_on_needs_what_quotes_need() -> None:
-    text = MINIMAL[: MINIMAL.index("items:")] + "sources: {quoter: {quotes: {}}}"
-    assert set(faults(text)) == {"sources.quoter.items.asset_group", "sources.quoter.opportunities"}
 
 
 def test_the_example_in_the_guide_is_a_tenant_file() -> None:

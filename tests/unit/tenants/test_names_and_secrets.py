@@ -7,7 +7,7 @@ import pytest
 from hub.tenants.load import accept, from_text
 from hub.tenants.names import HaloName, by_folded_name, folded, halo_names
 from hub.tenants.secrets import SecretUnavailable, resolve
-from tests.unit.tenants.test_load import MINIMAL
+from tests.unit.tenants.files import MINIMAL
 
 FULL = MINIMAL.replace(
     "opportunities:",

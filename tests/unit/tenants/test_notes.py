@@ -142,6 +142,13 @@ def test_the_field_of_the_po_number_is_one_of_a_quotes(value: str, fine: bool) -
     assert "custom.<name>" in fault.problem
 
 
+def test_overrides_of_a_producer_that_there_can_not_be_are_noted() -> None:
+    """Its events say `source: /quoter`, and so does many a file."""
+    names = ["quoter", "a/b:c.d", "/quoter", "", " quoter", "my tool"]
+    noted = notes_on({}, sources={name: {"agents": {"owner": "sales_rep"}} for name in names})
+    assert sorted(noted) == sorted(f"sources.{name}" for name in names[2:])
+
+
 def test_a_status_of_leads_where_there_are_none_is_noted() -> None:
     assert notes_on({}, clients={"lead_won_status": "Closed"}) == ["clients.lead_won_status"]
     assert notes_on({}, clients={"lead_won_status": "Closed", "lead_ticket_type": "Lead"}) == []

@@ -8,7 +8,7 @@ from hub.bus.records import Record
 from hub.tenants.follower import RulesFollower
 from hub.tenants.load import accept
 from hub.tenants.publisher import message
-from tests.unit.tenants.test_load import MINIMAL
+from tests.unit.tenants.files import MINIMAL
 
 AT = dt.datetime(2025, 3, 1, tzinfo=dt.UTC)
 

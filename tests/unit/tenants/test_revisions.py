@@ -16,7 +16,7 @@ from hub.tenants.publisher import SettingsPublisher, message
 from schemas.control import SettingsChanged
 from schemas.envelope import from_headers
 from schemas.registry import decode
-from tests.unit.tenants.test_load import MINIMAL
+from tests.unit.tenants.files import MINIMAL
 
 AT = dt.datetime(2025, 3, 1, tzinfo=dt.UTC)
 
