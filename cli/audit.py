@@ -42,7 +42,9 @@ def show(
     elif happenings:
         _show(happenings)
     if not happenings:
-        raise CommandFailed(f"the log tells nothing of {kind or 'the source id'} {id_}")
+        told = {"of tenant": tenant, "by": source}
+        where = "".join(f" {word} {name!r}" for word, name in told.items() if name is not None)
+        raise CommandFailed(f"the log tells nothing of {kind or 'the source id'} {id_}{where}")
 
 
 def _question(id_: str, kind: str | None, tenant: str | None, source: str | None) -> Question:

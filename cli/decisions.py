@@ -56,7 +56,7 @@ def list_(
         print_json([_line(one) for one in found])
         return
     if not found:
-        say("no questions", style="green")
+        say(f"no questions{'' if tenant is None else f' of tenant {tenant!r}'}", style="green")
         return
     rows = []
     for one in found:

@@ -32,7 +32,8 @@ def list_(tenant: Tenant = None, reason: Reason = None, json: Json = False) -> N
         print_json([_line(letter) for letter in found])
         return
     if not found:
-        say("no dead letters", style="green")
+        of = "" if tenant is None else f" of tenant {tenant!r}"
+        say(f"no dead letters{of}{'' if reason is None else f' with the reason {reason!r}'}", style="green")
         return
     rows = []
     for letter in found:

@@ -31,6 +31,7 @@ app = typer.Typer(help="Source events: make, check and publish them.", no_args_i
 
 _MAX_EVENTS = 10_000
 _HTTP_TIMEOUT_S = 60.0
+_PATH = "/v1/events"
 _TOKEN_VARIABLE = "HUB_TOKEN"  # noqa: S105 - the name of a variable
 File = Annotated[
     Path,
@@ -136,15 +137,18 @@ def _over_http(address: str, token: str | None, events: Sequence[Accepted]) -> l
     hide(token)
     if not address.startswith(("http://", "https://")):
         raise BadInput(f"--http is the hub's address, such as http://127.0.0.1:8080; it is {address!r}")
+    if address.rstrip("/").endswith(_PATH):
+        raise BadInput(f"--http is the hub's address alone, without {_PATH}; it is {address!r}")
     body = msgspec.json.encode([to_structured(event.envelope, msgspec.Raw(event.data)) for event in events])
     headers = {"authorization": f"Bearer {_sendable(token)}", "content-type": BATCH}
     try:
         answer = httpx.post(
-            f"{address.rstrip('/')}/v1/events", content=body, headers=headers, timeout=_HTTP_TIMEOUT_S
+            f"{address.rstrip('/')}{_PATH}", content=body, headers=headers, timeout=_HTTP_TIMEOUT_S
         )
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise CommandFailed(
-            f"{address} can't be reached ({error}); nothing is known to be accepted"
+            f"{address} can't be reached ({error}); nothing is known to be accepted. "
+            "Check the address, and send the same again: it does no harm"
         ) from None
     if answer.status_code == HTTPStatus.ACCEPTED:
         ids: list[str] = answer.json()["ids"]

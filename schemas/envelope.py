@@ -39,6 +39,12 @@ class Fault(msgspec.Struct, frozen=True, order=True, forbid_unknown_fields=True)
         return f"{self.at}: {self.problem}" if self.at else self.problem
 
 
+_NO_ATTRIBUTES = Fault(
+    "",
+    "has no header that begins with ce_: each attribute is a header of its own, and the value is the data alone",
+)
+
+
 class EnvelopeInvalid(Exception):
     """The attributes don't make a CloudEvent of ours; `faults` lists all that is wrong."""
 
@@ -117,6 +123,8 @@ def from_headers(headers: Iterable[tuple[str, bytes | None]]) -> Envelope:
                 values[attribute] = raw.decode()
             except UnicodeDecodeError:
                 faults.append(Fault(attribute, "is not UTF-8"))
+    if not values and not faults:
+        faults.append(_NO_ATTRIBUTES)
     return _build(values, faults)
 
 
@@ -138,7 +146,7 @@ def from_structured(event: Mapping[str, Any]) -> Envelope:
         if name in ("data", "datacontenttype", "dataschema", "data_base64"):
             continue
         if isinstance(value, bool) or not isinstance(value, str | int):
-            faults.append(Fault(name, "is neither text nor an integer"))
+            faults.append(Fault(name, "must be a text or a whole number"))
         else:
             values[name] = str(value)
     return _build(values, faults)

@@ -89,7 +89,8 @@ def _faults(event_type: str, value: bytes, first: msgspec.ValidationError) -> tu
     }
     found |= {Fault(at, problem) for at, problem in itertools.islice(unsaid_faults(instance), MAX_FAULTS)}
     # A rule about the document as a whole has been told above, at its proper place.
-    if not found - {_NOT_ALL} or (first_told.at and not any(fault.at == first_told.at for fault in found)):
+    told_there = any(_without_quotes(fault.at) == first_told.at for fault in found)
+    if not found - {_NOT_ALL} or (first_told.at and not told_there):
         found.add(first_told)
     return tuple(sorted(found)[:MAX_FAULTS])
 
@@ -127,6 +128,11 @@ def _size(value: Any) -> int:
 
 def _place(path: str) -> str:
     return path.removeprefix("$").removeprefix(".")
+
+
+def _without_quotes(at: str) -> str:
+    """A path as msgspec has it, where a key with a dot in it stands as it is."""
+    return at.replace("['", ".").replace("']", "")
 
 
 def _placed(at: str, places: list[int]) -> str:

@@ -18,6 +18,13 @@ _TYPES = {
     "array": "a list",
     "object": "an object",
 }
+_PATTERNS = {
+    r"^https://[\x21-\x7e]+$": "must begin with https:// and be ASCII without spaces",
+    r"^[^\x00-\x1f]+$": "must have no control characters",
+    r"^[^\x00-\x1f/\\]+$": "must be a name alone, without / and \\",
+    r"^[0-9a-f]{64}$": "must be 64 hexadecimal digits in lower case",
+    r"^[a-z0-9][a-z0-9.+_-]*/[a-z0-9][a-z0-9.+_-]*$": "must be like application/pdf, in lower case",
+}
 
 
 def told(error: jsonschema.ValidationError) -> Iterator[tuple[str, str]]:
@@ -41,6 +48,10 @@ def told(error: jsonschema.ValidationError) -> Iterator[tuple[str, str]]:
         type_ = cast(str | list[str], error.validator_value)
         allowed = [_TYPES.get(name, name) for name in ([type_] if isinstance(type_, str) else type_)]
         yield error.json_path, f"{_shown(error.instance)} must be {' or '.join(allowed)}"
+    elif error.validator == "enum":
+        yield error.json_path, f"{_shown(error.instance)} must be {_one_of(error.schema)}"
+    elif error.validator == "pattern" and error.validator_value in _PATTERNS:
+        yield error.json_path, f"{_shown(error.instance)} {_PATTERNS[str(error.validator_value)]}"
     else:
         yield error.json_path, error.message
 
@@ -55,7 +66,13 @@ def _words(alternatives: list[Mapping[str, Any]]) -> Iterator[str]:
             yield _word(schema)
 
 
+def _one_of(schema: Any) -> str:
+    return " or ".join(map(_shown, schema["enum"]))
+
+
 def _word(schema: Mapping[str, Any]) -> str:
+    if "enum" in schema:
+        return _one_of(schema)
     word = _TYPES.get(str(schema.get("type")), str(schema.get("type")))
     if schema.get("format") == "date":
         return 'a date like "2026-01-31"'

@@ -32,8 +32,10 @@ _KEY = re.compile(r"^[\w .()/&+-]{1,100}$")
 _MAX_SHOWN = 60
 _TABLE = "must be a table: a key and its value on each line, or {key: value}"
 _IN_WORDS = {
+    "bool_parsing": "must be true or false",
     "bool_type": "must be true or false",
     "dict_type": _TABLE,
+    "int_parsing": "must be a whole number",
     "int_type": "must be a whole number",
     "model_type": _TABLE,
     "string_type": "must be text; what looks like a number, true, false or null is written in quotes",
@@ -107,7 +109,8 @@ def plain_yaml(source: bytes) -> Any:
     except yaml.MarkedYAMLError as error:
         # The error's own text quotes the line.
         line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-        raise RulesInvalid([Fault("", f"is no YAML: {line}{error.problem}")]) from None
+        spaces = "; indent with spaces, not with tabs" if b"\n\t" in b"\n" + source else ""
+        raise RulesInvalid([Fault("", f"is no YAML: {line}{error.problem}{spaces}")]) from None
     except yaml.YAMLError:
         raise RulesInvalid([Fault("", "is no plain YAML")]) from None
 

@@ -19,6 +19,7 @@ from services.ingest.problems import EventFault, Problem, of_attribute
 BINARY = "application/json"
 STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
+_NO_ARRAY = f"the body is no JSON array of events; one event alone is sent as {STRUCTURED}"
 _WRAPPER_LEVELS = 2
 _IDENTIFYING = ("id", "source", "type", "subject", "tenant")
 _MAX_NAME_SHOWN = 100
@@ -70,7 +71,7 @@ def events_of(
     try:
         elements = _ARRAY.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _bad_body("body.not_json", f"the body is no JSON array of events: {error}") from None
+        raise _bad_body("body.not_json", f"{_NO_ARRAY}: {error}") from None
     if not elements:
         raise _bad_body("batch.empty", "the batch has no event")
     if len(elements) > max_events:
@@ -115,7 +116,15 @@ def _structured(raw: bytes, index: int | None, told: dict[str, str]) -> Received
     try:
         members = _OBJECT.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        fault = EventFault("", f"is no JSON object with a CloudEvent: {error}", index)
+        several = (
+            f"; several events are sent as {BATCH}" if index is None and raw.lstrip()[:1] == b"[" else ""
+        )
+        problem = (
+            f"is no JSON object with a CloudEvent: {error}"
+            if raw.strip()
+            else "is empty; send a CloudEvent as a JSON object"
+        )
+        fault = EventFault("", f"{problem}{several}", index)
         return Received(None, None, None, index, (fault,))
     data = members.pop("data", None)
     faults: list[Fault] = []

@@ -22,6 +22,11 @@ from services.mapper.refs import MAX_ID
 MAX_FAULTS_SAID = 5
 DECISION_ANSWERED = "decision.answered.v1"
 _FIXES = {
+    "envelope.invalid": "let the producer correct its headers, and publish the event again",
+    "key.mismatch": "let the producer publish the event again under this key",
+    "data.invalid": "let the producer correct the data, and publish the event again",
+    "data.not_json": "let the producer send the data as JSON, and publish the event again",
+    "data.too_deep": "let the producer send the data less deep, and publish the event again",
     "type.unknown": "if a newer release reads this type, upgrade the hub and redrive this dead letter; "
     "else let the producer send a type that is listed",
     "time.ahead": "correct the clock that is wrong, the producer's or the hub's; then redrive this dead letter",

@@ -4,19 +4,17 @@ import copy
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
 from cli.demo import report
-from cli.demo.course import THE_DAY, Killed, Result
+from cli.demo.course import Killed, Result
 from cli.demo.day import ONE_MORE, PRODUCER, TENANT, Day, one_more, the_day
 from cli.demo.expected import Expected, Line, Quote, expected
 from cli.demo.goods import CUSTOMERS
 from cli.demo.log_side import Backlog, Ledger
-from cli.demo.place import HURRIED, furnish
 from cli.demo.sandbox_side import QUOTE_STATUS_LOOKUP, State
 from cli.demo.verify import Check, Halo, verify
 from schemas.commands import Basis, UpsertQuote
@@ -394,20 +392,3 @@ def _touched(table: str, id_: int) -> dict[str, Any]:
 
 def _created(table: str, id_: int) -> dict[str, Any]:
     return {"kind": "api", "created": [_touched(table, id_)], "updated": [], "deleted": []}
-
-
-def test_no_command_that_the_demo_tells_has_its_token_on_the_line(tmp_path: Path) -> None:
-    place = furnish(
-        tmp_path,
-        bootstrap="127.0.0.1:1",
-        sandbox="http://127.0.0.1:2",
-        http_port=3,
-        guests=(THE_DAY,),
-        times=HURRIED,
-    )
-
-    told = report.how_to_go_on(place)
-
-    assert place.token_file.read_text() == f"Authorization: Bearer {place.token}\n"
-    assert f"-H @{place.token_file}" in told["publish"]
-    assert [name for name, command in told.items() if place.token in command] == []

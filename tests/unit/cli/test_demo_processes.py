@@ -1,4 +1,4 @@
-"""The demo's processes start wherever the demo runs, and one that doesn't says why."""
+"""The demo's processes start wherever the demo runs, and one that doesn't says why; what it tells keeps its secret."""
 
 import os
 from collections.abc import Iterator
@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from cli.demo import report
+from cli.demo.course import THE_DAY
+from cli.demo.place import HURRIED, furnish
 from cli.demo.processes import Family, wait_for_file
 from cli.errors import CommandFailed
 
@@ -37,3 +40,20 @@ def test_a_child_that_ends_without_a_word_is_told_with_its_exit_code(family: Fam
 
     with pytest.raises(CommandFailed, match=r"it did not start and ended with exit code 3; .*\n\(nothing\)"):
         wait_for_file(child, tmp_path / "never")
+
+
+def test_no_command_that_the_demo_tells_has_its_token_on_the_line(tmp_path: Path) -> None:
+    place = furnish(
+        tmp_path,
+        bootstrap="127.0.0.1:1",
+        sandbox="http://127.0.0.1:2",
+        http_port=3,
+        guests=(THE_DAY,),
+        times=HURRIED,
+    )
+
+    told = report.how_to_go_on(place)
+
+    assert place.token_file.read_text() == f"Authorization: Bearer {place.token}\n"
+    assert f"-H @{place.token_file}" in told["publish"]
+    assert [name for name, command in told.items() if place.token in command] == []

@@ -71,6 +71,16 @@ def test_a_file_without_events_is_bad_input(
     assert "JSON" in captured.out + captured.err or "no event" in captured.err
 
 
+def test_the_address_of_the_hub_has_no_path_of_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HUB_TOKEN", "t0ken")
+    file = tmp_path / "event.json"
+    file.write_text(json.dumps(made("quote.published.v1", capsys)))
+    assert run(["event", "send", str(file), "--http", "http://127.0.0.1:1/v1/events"]) == 2
+    assert "without /v1/events" in capsys.readouterr().err
+
+
 def test_a_faulty_event_is_not_sent(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -66,7 +66,7 @@ def test_a_tombstone_says_nothing(value: bytes | None) -> None:
         (
             record(headers=()),
             "envelope.invalid",
-            {"id", "source", "specversion", "subject", "tenant", "time", "type"},
+            {"", "id", "source", "specversion", "subject", "tenant", "time", "type"},
         ),
         (record(headers=(("ce_id", b"\xff"), ("ce_id", None))), "envelope.invalid", {"id", "source"}),
         (record(value=b"{"), "data.not_json", {""}),
@@ -156,6 +156,26 @@ def test_a_dead_letter_fits_into_a_message_however_its_record_was_made(swollen: 
     assert isinstance(refused, Refused)
     check_record(refused.letter, DEFAULT_MAX_RECORD_BYTES)
     assert dead.value is not None or "partition 3, offset 7" in dead.message
+
+
+def test_an_event_whose_attributes_are_in_its_value_is_told_that_they_are_headers() -> None:
+    _, dead = letter(read(record(headers=(("content-type", b"application/cloudevents+json"),)), NOW))
+    assert dead.message.startswith("has no header that begins with ce_")
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        record(headers=()),
+        record(key=b"acme/quote/Q-2"),
+        record(value=b"{"),
+        record(value=b'{"lines": 1}'),
+        record(value=b'{"x": ' + b"[" * 30 + b"]" * 30 + b"}"),
+    ],
+)
+def test_every_dead_letter_says_who_does_what(bad: Record) -> None:
+    _, dead = letter(read(bad, NOW))
+    assert "publish the event again" in (dead.fix or "")
 
 
 def test_what_a_newer_release_may_read_says_so() -> None:

@@ -242,6 +242,7 @@ def test_a_switch_without_content_is_told_apart_from_off() -> None:
         (b"? [1]\n: 2", "no text"),
         (b"\xff\xfe\x00", "UTF-8"),
         (b"a: [", "no YAML"),
+        (b"tenant: acme\nhalo:\n\turl: x", "indent with spaces, not with tabs"),
         (b"a: 1\n---\nb: 2", "one document"),
         (b"[" * (MAX_DEPTH + 2), "deeper"),
         (b"a: " + b"[" * 100_000, "deeper"),
