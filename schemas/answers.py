@@ -2,8 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from schemas.base import Id, Name, SourceData, Text
-from schemas.targets import Kind
+from schemas.targets import PICKED, Kind
+
+EXISTS, MISSING, GONE = "won.opp.exists", "won.opp.missing", "opportunity.gone"
+SEVERAL, UNPROVEN = "match.several", "create.unproven"
+HALO_ID = "the id of a Halo record"
+NEW = "new"
+ANSWERS: Mapping[str, tuple[str, ...]] = {
+    EXISTS: ("convert", "leave"),
+    MISSING: ("create", "skip"),
+    GONE: (NEW,),
+    SEVERAL: (NEW, HALO_ID),
+    UNPROVEN: (HALO_ID,),
+}
+"""The questions that there are, and what may be answered to each."""
+_ABOUT: Mapping[str, Kind] = {EXISTS: "quote", MISSING: "quote", GONE: "opportunity"}
+_MOST_ID = 2**31
+
+
+def fits(question: str, choice: str) -> bool:
+    """Whether this can be an answer to the question, whichever record was asked about."""
+    answers = ANSWERS.get(question, ())
+    if choice in answers:
+        return choice != HALO_ID
+    return HALO_ID in answers and choice.isascii() and choice.isdigit() and 0 < int(choice) < _MOST_ID
 
 
 class QuestionAnswered(SourceData, frozen=True, kw_only=True):
@@ -22,3 +47,15 @@ class QuestionAnswered(SourceData, frozen=True, kw_only=True):
     """The scope of the record, as the question's `target` has it."""
     by: Name | None = None
     """Who answered."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.question not in ANSWERS:
+            raise ValueError(f"`question` is none of {', '.join(ANSWERS)}")
+        if not fits(self.question, self.choice):
+            raise ValueError(f"`choice` is no answer to {self.question}: {', '.join(ANSWERS[self.question])}")
+        about = _ABOUT.get(self.question, self.kind)
+        if self.kind != about:
+            raise ValueError(f"`kind` is {about} where {self.question} is answered")
+        if self.question == GONE and not self.scope.startswith(PICKED):
+            raise ValueError(f"`scope` is that of the opportunity which was asked about: {PICKED}<its id>")

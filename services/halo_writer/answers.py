@@ -13,8 +13,9 @@ import msgspec
 
 from hub.store import decisions, targets
 from hub.store.engine import Store
+from schemas.answers import NEW, SEVERAL
 from schemas.targets import Target
-from services.halo_writer.decisions import NEW, SEVERAL, ByOurKey, Decide, Known, Matched, NoneOfThem
+from services.halo_writer.decisions import ByOurKey, Decide, Known, Matched, NoneOfThem
 
 
 async def with_answer(store: Store, target: Target, asked: Decide, known: Known) -> Known | None:

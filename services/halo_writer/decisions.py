@@ -9,9 +9,6 @@ import msgspec
 from schemas.commands import Notice
 from schemas.outcomes import Result
 
-SEVERAL, UNPROVEN = "match.several", "create.unproven"
-"""The questions that only a person can answer."""
-NEW = "new"  # none of the records: it is created, as any that Halo doesn't have
 GONE = "halo.gone"
 """The code of a rejection because the record was deleted in Halo; redriving it makes the record anew."""
 

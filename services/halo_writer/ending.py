@@ -11,6 +11,7 @@ import msgspec
 
 from hub.bus.records import Outgoing
 from hub.dead_letters import MAX_KEPT_BYTES
+from schemas.answers import GONE, NEW
 from schemas.commands import Command, Notice
 from schemas.control import DecisionRequested
 from schemas.envelope import Envelope, headers_of
@@ -19,12 +20,10 @@ from schemas.outcomes import DeadLetter, DuplicateSuspected, Outcome, Result, St
 from schemas.registry import decode, encode
 from schemas.targets import PICKED, Intent, Target, TargetState
 from schemas.topics import COMMANDS, CONTROL, DEAD_LETTERS, OUTCOMES, TARGETS
-from services.halo_writer.decisions import NEW
 from services.halo_writer.tools import Parked
 from services.halo_writer.work import Superseded, Work
 
 SOURCE = "/hub/writer"
-OPPORTUNITY_GONE = "opportunity.gone"
 _MAX_REQUESTS = 50
 # An outcome is told, and kept in the row that is told too: one too large for a message would stop its tenant.
 _MAX_NOTICES = 100
@@ -252,10 +251,10 @@ def duplicate_suspected(target: Target, halo_ids: tuple[int, ...], why: str, now
 def gone_question(work: Work, ending: Ending, now: float) -> list[Outgoing]:
     """Whether the quote whose opportunity a person picked, and which was deleted since, is to get one of its own."""
     target = work.command.target
-    if ending.code != OPPORTUNITY_GONE or not target.scope.startswith(PICKED):
+    if ending.code != GONE or not target.scope.startswith(PICKED):
         return []
     said = f"{ending.message}: shall the quote get an opportunity of its own?"
-    return [decision_requested(work, Parked("", 0.0, None, said, OPPORTUNITY_GONE, (NEW,)), now)]
+    return [decision_requested(work, Parked("", 0.0, None, said, GONE, (NEW,)), now)]
 
 
 def decision_requested(work: Work, parked: Parked, now: float) -> Outgoing:
@@ -293,6 +292,11 @@ def rejected_before(row: TargetState) -> bool:
     stored = from_row(row.last_outcome)
     outcome: Outcome = decode(stored.envelope.type, stored.value)
     return outcome.status == "rejected" and outcome.seq != ()
+
+
+def was_rejected(last_outcome: bytes) -> bool:
+    """Whether this outcome, as a row keeps it, is a rejection."""
+    return from_row(last_outcome).envelope.type == "command.rejected.v1"
 
 
 def is_absent(row: TargetState | None) -> bool:

@@ -18,6 +18,7 @@ from hub.store.engine import Store
 from hub.store.errors import StoreUnavailable
 from hub.store.pending import DECISION
 from hub.store.rule_sets import RuleSetRow
+from schemas.answers import fits
 from schemas.control import ConnectionTested, DecisionAnswered, SettingsChanged
 from schemas.envelope import Envelope, EnvelopeInvalid, Fault, from_headers
 from schemas.registry import TYPES, decode
@@ -117,6 +118,11 @@ class Feeds:
             _log.error("feed.foreign_answer", tenant=tenant, target=data.target.key)
             return
         key = data.target.key
+        if not fits(data.question, data.choice):
+            _log.error(
+                "feed.no_answer", tenant=tenant, target=key, question=data.question, choice=data.choice
+            )
+            return
         answer = Decision(
             tenant=tenant, target_key=key, question=data.question, choice=data.choice, by=data.by, at=time
         )

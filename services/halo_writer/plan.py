@@ -16,6 +16,7 @@ Invariants (the numbers are ARCHITECTURE.md's):
 
 from __future__ import annotations
 
+from schemas.answers import NEW, SEVERAL, UNPROVEN
 from schemas.commands import Command
 from schemas.identity import group_hashes, id_of
 from schemas.ordering import order_of
@@ -23,9 +24,6 @@ from schemas.outcomes import Result
 from schemas.targets import Intent, TargetState
 from services.halo_writer.decisions import (
     GONE,
-    NEW,
-    SEVERAL,
-    UNPROVEN,
     ByOurKey,
     Create,
     Decide,

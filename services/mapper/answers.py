@@ -8,15 +8,11 @@ from __future__ import annotations
 import msgspec
 
 from hub.store.records import Group, Record, RecordKey
+from schemas.answers import EXISTS, GONE, MISSING, fits
 from schemas.control import DecisionAnswered
 from schemas.envelope import Envelope
 from schemas.identity import content_hash, version_of
 from schemas.targets import PICKED
-
-EXISTS, MISSING, GONE = "won.opp.exists", "won.opp.missing", "opportunity.gone"
-"""The questions whose answers change what a quote maps to."""
-CREATE_NEW = "new"
-"""The answer to GONE that the quote gets an opportunity of its own."""
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -62,7 +58,7 @@ def answer_to(record: Record, question: str, scope: str = "") -> str | None:
     """What was answered to a question about this quote, or about one opportunity that it named."""
     group = record.groups.get("answered")
     found = None if group is None else _DECODER.decode(group.data).get(_name(question, scope))
-    return None if found is None else found.choice
+    return None if found is None or not fits(question, found.choice) else found.choice
 
 
 def _name(question: str, scope: str) -> str:

@@ -9,7 +9,7 @@ import msgspec
 from hub.bus.records import Outgoing, Record
 from hub.dead_letters import of_record
 from hub.store.records import RecordKey
-from schemas.answers import QuestionAnswered
+from schemas.answers import QuestionAnswered, fits
 from schemas.control import DecisionAnswered
 from schemas.envelope import Envelope, EnvelopeInvalid, Fault, ahead_of, from_headers, kind_of
 from schemas.faults import MAX_DEPTH, DataInvalid, decode_source, depth, too_deep
@@ -105,6 +105,8 @@ def _answer(record: Record) -> Event | NotOurs:
         return NotOurs()
     if key.tenant != envelope.tenant or not is_keyed_by(CONTROL, record.key, envelope.tenant):
         return NotOurs(f"it is about a record of tenant {key.tenant!r}, and written for {envelope.tenant!r}")
+    if not fits(answered.question, answered.choice):
+        return NotOurs(f"{answered.choice!r} is no answer to {answered.question}")
     return Event(record, envelope, answered, key)
 
 

@@ -15,11 +15,12 @@ from hub.store.records import Record
 from hub.tenants.model import RuleSet
 from hub.tenants.names import folded
 from hub.tenants.opportunities import Opportunities
+from schemas.answers import GONE, NEW
 from schemas.commands import Basis, Command, Field, Match, Named, Notice, UpsertOpportunity, Write
 from schemas.opportunities import Opportunity
 from schemas.targets import PICKED, Target
 from services.mapper.agents import owner_of
-from services.mapper.answers import CREATE_NEW, GONE, answer_to
+from services.mapper.answers import answer_to
 from services.mapper.client import client_target, ensure_client
 from services.mapper.lead import has_leads, with_company
 from services.mapper.links import field_of, linked
@@ -48,7 +49,7 @@ def link_of(record: Record) -> QuoteLink:
     """
     group = record.groups.get("link")
     link = OWN_OPPORTUNITY if group is None else LINK_DECODER.decode(group.data)
-    gone = link.halo_id is not None and answer_to(record, GONE, f"{PICKED}{link.halo_id}") == CREATE_NEW
+    gone = link.halo_id is not None and answer_to(record, GONE, f"{PICKED}{link.halo_id}") == NEW
     return OWN_OPPORTUNITY if gone else link
 
 

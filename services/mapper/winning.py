@@ -20,9 +20,10 @@ from hub.store.records import Record
 from hub.tenants.names import folded
 from hub.tenants.opportunities import Opportunities
 from hub.tenants.quotes import Quotes
+from schemas.answers import ANSWERS, EXISTS, MISSING
 from schemas.quotes import Answers
 from schemas.targets import Target
-from services.mapper.answers import EXISTS, MISSING, answer_to
+from services.mapper.answers import answer_to
 from services.mapper.parts import (
     ANSWERS_DECODER,
     CONVERSION_DECODER,
@@ -96,7 +97,7 @@ def _existing(answer: str | None, rules: Opportunities, target: Target) -> Winni
         id=EXISTS,
         target=target,
         message="the quote was converted: shall its opportunity be completed as Won?",
-        choices=("convert", "leave"),
+        choices=ANSWERS[EXISTS],
     )
     return Winning(won=True, questions=(question,))
 
@@ -112,6 +113,6 @@ def _missing(answer: str | None, rules: Opportunities, target: Target) -> Winnin
         id=MISSING,
         target=target,
         message="the quote was converted and has no opportunity: shall a won one be created?",
-        choices=("create", "skip"),
+        choices=ANSWERS[MISSING],
     )
     return Winning(won=True, questions=(question,), not_written="unanswered")

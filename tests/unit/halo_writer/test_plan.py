@@ -7,6 +7,7 @@ from collections import Counter
 import msgspec
 import pytest
 
+from schemas.answers import UNPROVEN
 from schemas.identity import group_hashes, id_of
 from schemas.targets import Intent, TargetState
 from services.halo_writer import decisions as planned
@@ -285,7 +286,7 @@ def test_none_of_several_is_created_only_once_our_key_is_proven_to_be_nowhere() 
     unproven = msgspec.structs.replace(known, by_our_key=ByOurKey((), proven=False, at=AFTER))
     said = say(FULL, row, unproven, AFTER)
     assert isinstance(said, planned.Decide)
-    assert said.question == planned.UNPROVEN
+    assert said.question == UNPROVEN
     nowhere = msgspec.structs.replace(known, by_our_key=ByOurKey((), proven=True, at=AFTER))
     assert say(FULL, row, nowhere, AFTER) == planned.Create()
     there = msgspec.structs.replace(known, by_our_key=ByOurKey((HALO_ID,), proven=True, at=AFTER))

@@ -6,6 +6,7 @@ import datetime as dt
 import itertools
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -18,7 +19,7 @@ from schemas.quotes import Answers, QuoteConversion
 from schemas.registry import decode, encode
 from schemas.targets import Kind, Target
 from schemas.topics import COMMANDS, CONTROL, QUOTES
-from services.mapper.intake import Event, NotOurs, read
+from services.mapper.intake import Event, NotOurs, Refused, read
 from services.mapper.quote import Mapped, NothingToWrite, map_quote
 from services.mapper.record import fold, seq_of
 from tests.unit.mapper.build import ALL, BASIS, START, envelope, folded, mapped, quote, rules
@@ -183,6 +184,41 @@ def test_an_answer_of_another_tenant_is_not_taken() -> None:
     misplaced = read(on_log(*answered(1, "won.opp.exists", "convert"), key=b"tailspin"), START)
     assert isinstance(misplaced, NotOurs)
     assert misplaced.problem is not None
+
+
+@pytest.mark.parametrize(
+    ("question", "choice", "more"),
+    [
+        ("won.opp.exists", "yes", {}),
+        ("won.opp.missing", "convert", {}),
+        ("won.opp.exist", "convert", {}),
+        ("won.opp.exists", "convert", {"kind": "opportunity"}),
+        ("opportunity.gone", "12", {"kind": "opportunity", "scope": "halo:99"}),
+        ("opportunity.gone", "new", {"kind": "opportunity"}),
+        ("match.several", "the id of a Halo record", {"kind": "client"}),
+        ("create.unproven", "99999999999999", {"kind": "client"}),
+    ],
+)
+def test_what_can_be_no_answer_is_refused_and_changes_nothing(
+    question: str, choice: str, more: dict[str, Any]
+) -> None:
+    about = envelope(5, "question.answered.v1", revision=None)
+    said = {"kind": "quote", "question": question, "choice": choice} | more
+    came_in = LogRecord(QUOTES, 0, 0, 0, about.key, msgspec.json.encode(said), headers_of(about))
+    refused = read(came_in, START)
+    assert isinstance(refused, Refused)
+    assert refused.reason == "data.invalid"
+
+
+def test_no_answer_takes_the_place_of_one_and_none_counts_as_no() -> None:
+    found = read(on_log(*answered(4, "won.opp.exists", "yes")), START)
+    assert isinstance(found, NotOurs)
+    assert found.problem == "'yes' is no answer to won.opp.exists"
+    # As an earlier release may have kept it.
+    record = folded(DRAFT, (converted(2), ORDERED), answered(3, "won.opp.exists", "yes"))
+    made = map_quote(record, won_rules({"if_exists": "ask"}), BASIS, ALL)
+    assert isinstance(made, Mapped)
+    assert [one.id for one in made.questions] == ["won.opp.exists"]
 
 
 @pytest.mark.parametrize(("by", "told"), [(None, "quoter"), ("Jane", "Jane (quoter)")])
