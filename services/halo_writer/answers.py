@@ -9,6 +9,8 @@ Invariants:
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 import msgspec
 
 from hub.store import decisions, targets
@@ -18,8 +20,13 @@ from schemas.targets import Target
 from services.halo_writer.decisions import ByOurKey, Decide, Known, Matched, NoneOfThem
 
 
-async def with_answer(store: Store, target: Target, asked: Decide, known: Known) -> Known | None:
-    """What is known with the answer to a question about the target; None while there is none that fits."""
+async def with_answer(
+    store: Store, target: Target, asked: Decide, known: Known, is_there: Callable[[int], Awaitable[bool]]
+) -> Known | None:
+    """What is known with the answer to a question about the target; None while there is none that fits.
+
+    `is_there` says whether Halo still has a record: one that was asked about may be gone.
+    """
     async with store.read() as conn:
         choice = await decisions.choice(conn, target.tenant, target.key, asked.question)
     if choice is None or (asked.choices and choice not in asked.choices):
@@ -30,6 +37,8 @@ async def with_answer(store: Store, target: Target, asked: Decide, known: Known)
     if halo_id is None or halo_id in known.gone:
         return None
     if asked.question == SEVERAL:
+        if not await is_there(halo_id):
+            return None
         async with store.write() as conn:
             owned = await targets.claim(conn, target, halo_id)
         return msgspec.structs.replace(known, match=Matched(halo_id, owned=owned))

@@ -5,7 +5,7 @@ The catalogue answers first; Halo is asked when no full read of that kind is fre
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -38,15 +38,18 @@ class Finder:
         self._look = look
         self._store = look.store
 
-    async def match(self, spec: KindSpec, command: Command, resolved: Resolved) -> Match:
+    async def match(
+        self, spec: KindSpec, command: Command, resolved: Resolved, gone: Collection[int] = ()
+    ) -> Match:
         """The record that already is this target, by the tenant's rules in their order. Raises LookupFailed.
 
-        Where Halo has none, the target's natural keys are reserved: of two new targets with one of them in common
-        the later waits for the earlier one's record.
+        `gone` are records that were asked for and aren't there, whatever the catalogue has. Where Halo has none, the
+        target's natural keys are reserved: of two new targets with one of them in common the later waits for the
+        earlier one's record.
         """
         if spec.step_on is not None:
             return await self._step(command, value_of(getattr(command, spec.step_on)), resolved)
-        found = await self._first(spec, command, resolved)
+        found = await self._first(spec, command, resolved, gone)
         if isinstance(found, NoMatch):
             return await self._reserved(spec, command)
         if isinstance(found, Matched):
@@ -77,14 +80,16 @@ class Finder:
         owned = await targets.claim(conn, target, found.halo_id)
         return Matched(found.halo_id, owned=owned, notices=found.notices)
 
-    async def _first(self, spec: KindSpec, command: Command, resolved: Resolved) -> Match:
+    async def _first(
+        self, spec: KindSpec, command: Command, resolved: Resolved, gone: Collection[int]
+    ) -> Match:
         fresh = await self._look.is_fresh(command.target)
         if isinstance(command, UpsertUser):
             born = await contact_born_with_client(self._look, command)
             if born is not None:
                 return Matched(born)
         for rule in command.match:
-            found = await self._by_rule(spec, command, resolved, rule, fresh)
+            found = _there(await self._by_rule(spec, command, resolved, rule, fresh), gone)
             if found is not None:
                 return found
         return NoMatch()
@@ -169,6 +174,18 @@ class Finder:
                     rows = await catalogue.by_exact_name(conn, target.tenant, target.instance, "item", value)
             return [row.halo_id for row in rows if not row.inactive]
         return [id_in(row) for row in await self._look.rows(ITEM, search=value) if row.get(field) == value]
+
+
+def _there(found: Match | None, gone: Collection[int]) -> Match | None:
+    """What was found without those that are gone."""
+    match found:
+        case Matched(halo_id) if halo_id in gone:
+            return None
+        case Several(halo_ids, by):
+            left = tuple(halo_id for halo_id in halo_ids if halo_id not in gone)
+            return Several(left, by) if len(left) > 1 else _matched(left[0] if left else None)
+        case _:
+            return found
 
 
 def _matched(halo_id: int | None) -> Matched | None:

@@ -47,7 +47,7 @@ class Inquiry:
                 ours = await by_our_key(self._look, spec, command, course.resolved, course.now())
                 course.known = msgspec.structs.replace(course.known, by_our_key=ours)
             case FindMatch():
-                found = await self._finder.match(spec, command, course.resolved)
+                found = await self._finder.match(spec, command, course.resolved, course.known.gone)
                 course.known = msgspec.structs.replace(course.known, match=found)
             case ReadRecord(halo_id):
                 read = await self.read_back(halo_id, compares=compares)
@@ -89,12 +89,18 @@ class Inquiry:
     async def answer_to(self, asked: Decide) -> Parked | None:
         """Go on by what a person has answered, or wait for it."""
         course = self._course
-        known = await with_answer(course.tools.store, course.command.target, asked, course.known)
+        store, target = course.tools.store, course.command.target
+        known = await with_answer(store, target, asked, course.known, self._is_there)
         if known is None:
             again = course.now() + course.tools.timing.dependency_s
             return Parked(DECISION, again, note=asked.message, question=asked.question, choices=asked.choices)
         course.known = known
         return None
+
+    async def _is_there(self, halo_id: int) -> bool:
+        course = self._course
+        record = await self._look.record(course.spec, course.command, course.resolved, halo_id)
+        return record is not None
 
     async def with_parts(self, record: Row, halo_id: int) -> Row:
         """A record as Halo answered a write, with what the next write needs of it and the answer lacks."""

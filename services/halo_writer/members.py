@@ -7,8 +7,9 @@ from halo.resources import CLIENT, SITE, USERS
 from hub.store import catalogue
 from schemas.commands import UpsertSite, UpsertUser
 from schemas.targets import Target, TargetState
-from services.halo_writer.kinds.base import Resolved, value_of
-from services.halo_writer.look_up import LookUp, LookupFailed, id_in
+from services.halo_writer.decisions import GONE
+from services.halo_writer.kinds.base import Refused, Resolved, value_of
+from services.halo_writer.look_up import LookUp, id_in
 from services.halo_writer.names import folded
 
 
@@ -37,7 +38,7 @@ async def site_born_with_client(look: LookUp, command: UpsertSite, name: str) ->
 
 
 async def main_site(look: LookUp, command: UpsertSite, resolved: Resolved) -> int | None:
-    """The client's main site, whoever made it."""
+    """The client's main site, whoever made it. Raises Refused where the client was deleted in Halo."""
     client = value_of(command.client)
     if client is None:
         return None
@@ -46,7 +47,7 @@ async def main_site(look: LookUp, command: UpsertSite, resolved: Resolved) -> in
         return row.children["site"]
     reply = await look.get(CLIENT, resolved.target(client))
     if reply.not_found:
-        raise LookupFailed(reply)
+        raise Refused(GONE, f"the client {resolved.target(client)} was deleted in Halo")
     return as_id(reply.body.get("main_site_id"))
 
 

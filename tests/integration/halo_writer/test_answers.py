@@ -21,7 +21,7 @@ from schemas.topics import CONTROL
 from services.halo_writer.feeds import Feeds
 from tests.integration.halo_writer.bench import Bench, MakeBench
 from tests.support.eventually import eventually
-from tests.unit.halo_writer.build import TENANT, by, changed
+from tests.unit.halo_writer.build import TENANT, basis, by, changed
 
 NAME = "Harbourview Clinics"
 FIRST, SECOND = 930, 931
@@ -88,6 +88,42 @@ async def test_the_client_that_a_person_chose_is_adopted_and_a_replay_still_know
     await twins.settle(client)
     assert twins.outcome(client).halo_id == SECOND
     assert len(asked(twins)) == 1
+
+
+@pytest.mark.feature("org.match", part="writer")
+async def test_a_client_that_was_deleted_since_it_was_asked_about_is_not_taken_and_another_may_be(
+    twins: Bench,
+) -> None:
+    client = twins.tool.client(name=NAME)
+    await twins.deliver(client)
+    with twins.sandbox.client() as person:
+        person.delete(f"/Client/{SECOND}").raise_for_status()
+    await answer(twins, client, "match.several", str(SECOND))
+    async with twins.lane() as lane:
+        lane.heard((), [client.target.key])
+        await eventually(lambda: twins.requests("GET", f"^/Client/{SECOND}$"))
+    assert [row.reason for row in await twins.pending()] == ["decision"]
+    await answer(twins, client, "match.several", "anything")
+    await answer(twins, client, "match.several", str(FIRST))
+    await twins.settle()
+    assert twins.outcome(client).halo_id == FIRST
+
+
+async def test_a_client_that_is_known_and_was_deleted_is_told_and_made_anew_by_a_redrive(
+    make_bench: MakeBench,
+) -> None:
+    bench = await make_bench(rows={"Client": [{"id": FIRST, "name": NAME}]})
+    with bench.sandbox.client() as person:
+        person.delete(f"/Client/{FIRST}").raise_for_status()
+    commands = bench.tool.whole_quote(org_name=NAME)
+    await bench.deliver(*commands)
+    (letter,) = bench.dead_letters()
+    assert (letter.reason, letter.message) == ("halo.gone", f"the client {FIRST} was deleted in Halo")
+    waiting = {row.target_key: row.waits_for for row in await bench.pending()}
+    assert waiting[commands[-1].target.key] is not None
+    await bench.settle(*(changed(one, basis=basis(cause="redrive-1")) for one in commands))
+    made = bench.row("Client", name=NAME)["id"]
+    assert bench.row("Quotation", title="New office")["client_id"] == made
 
 
 async def test_a_running_lane_goes_on_as_soon_as_it_hears_of_the_answer(make_bench: MakeBench) -> None:
