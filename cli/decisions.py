@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cli import context
 from cli.dead_letters import message_of
@@ -14,15 +15,20 @@ from cli.messages import action, who
 from cli.output import Json, print_json, print_table, say
 from hub.bus.records import Record
 from hub.settings import Settings
-from hub.store import pending
+from hub.store import pending, records, targets
+from hub.store.records import RecordKey
+from schemas.answers import EXISTS, GONE, MISSING, SEVERAL, UNPROVEN
 from schemas.control import DecisionAnswered, DecisionRequested
+from schemas.targets import PICKED
 from schemas.topics import CONTROL
+from services.halo_writer.ending import was_rejected
+from services.mapper.opportunity import link_of
 
 ANSWERED = "decision.answered.v1"
 _ID_SHOWN = 8
-_WRITERS = ("match.several", "create.unproven")
+_WRITERS = (SEVERAL, UNPROVEN)
 """The questions that are open as long as their command waits, answered or not."""
-_MAPPERS = ("won.opp.exists", "won.opp.missing")
+_MAPPERS = (EXISTS, MISSING)
 """The questions that are open as long as the present state of their record asks them, and nobody has answered."""
 app = typer.Typer(help="Questions that only a person can answer: list, answer.", no_args_is_help=True)
 Tenant = Annotated[str | None, typer.Option(help="Only this tenant's.")]
@@ -83,7 +89,9 @@ def answer(
     if not fits(data, choice):
         there_are = ", ".join(data.choices) or "the id of a Halo record"
         raise BadInput(f"{choice!r} is no answer to {data.question}; there are: {there_are}")
-    if not question.open:
+    # What a person has said of a quote may be said otherwise; the writer goes by no second answer.
+    corrected = question.answer is not None and data.question in _MAPPERS
+    if not (question.open or corrected):
         raise CommandFailed(f"the question {data.question} about {data.target.key} waits no more")
     given = DecisionAnswered(target=data.target, question=data.question, choice=choice, by=who())
     id_, record = action(ANSWERED, question.tenant, data.target.id, given)
@@ -127,7 +135,7 @@ async def questions(control: AsyncIterator[Record], waiting: Collection[tuple[st
                 answer=None if before is None else before.answer,
                 by=None if before is None else before.by,
             )
-        elif before is not None:
+        elif before is not None and fits(before.data, data.choice):
             found[key] = msgspec.structs.replace(before, answer=data.choice, by=data.by)
     marked = (msgspec.structs.replace(one, open=_is_open(one, waiting)) for one in found.values())
     return sorted(marked, key=lambda one: one.asked_at_ms)
@@ -144,12 +152,27 @@ def _is_open(question: Question, waiting: Collection[tuple[str, str]]) -> bool:
 
 
 async def _read(settings: Settings, tenant: str | None) -> list[Question]:
-    async with context.store(settings) as store, store.read() as conn:
-        commands = await pending.waiting_for(conn, "writer", pending.DECISION)
-        records = await pending.waiting_for(conn, "mapper", pending.DECISION)
-    waiting = {(of, key) for of, key, _ in commands} | {(of, id_) for of, _, id_ in records}
-    found = await questions(context.records_of(settings, CONTROL), waiting)
-    return [one for one in found if tenant in (None, one.tenant)]
+    async with context.store(settings) as store:
+        async with store.read() as conn:
+            commands = await pending.waiting_for(conn, "writer", pending.DECISION)
+            asking = await pending.waiting_for(conn, "mapper", pending.DECISION)
+        waiting = {(of, key) for of, key, _ in commands} | {(of, id_) for of, _, id_ in asking}
+        found = await questions(context.records_of(settings, CONTROL), waiting)
+        async with store.read() as conn:
+            return [await _as_it_is_now(conn, one) for one in found if tenant in (None, one.tenant)]
+
+
+async def _as_it_is_now(conn: AsyncConnection, question: Question) -> Question:
+    """The question, open no more where the opportunity that is gone is no longer its quote's, or is there again."""
+    target = question.data.target
+    if question.data.question != GONE or not question.open:
+        return question
+    key = RecordKey(target.tenant, target.source, "quote", target.id)
+    record = (await records.load_many(conn, {key})).get(key)
+    row = (await targets.load(conn, [target])).get(target)
+    named = record is None or f"{PICKED}{link_of(record).halo_id}" == target.scope
+    there = row is not None and row.last_outcome is not None and not was_rejected(row.last_outcome)
+    return question if named and not there else msgspec.structs.replace(question, open=False)
 
 
 def _line(question: Question) -> dict[str, Any]:

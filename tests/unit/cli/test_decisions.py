@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from cli import context
 from cli.decisions import fits, questions
 from cli.main import run
 from hub.bus.records import Outgoing, Record
-from hub.store import pending
+from hub.store import pending, records
 from hub.store.pending import DECISION, Pending
 from schemas.control import DecisionAnswered, DecisionRequested
 from schemas.envelope import from_headers
@@ -23,6 +24,8 @@ from schemas.registry import decode, encode
 from schemas.topics import CONTROL
 from services.ingest.log import record_of
 from tests.unit.cli.topics import Topics, envelope, question, target
+from tests.unit.mapper.build import envelope as quoted
+from tests.unit.mapper.build import folded, quote
 
 SEVERAL: dict[str, Any] = {
     "target": target("client", "c-1"),
@@ -215,7 +218,41 @@ def test_what_is_no_answer_or_no_question_publishes_nothing(
 
 
 def test_what_waits_no_more_is_not_answered(hub: Any) -> None:
-    assert hub("answer", "q-1000", "leave")[0] == 0
-    code, _, err = hub("answer", "q-1000", "convert")
+    hub.topics.add(question("q-2000", **SEVERAL))
+    code, _, err = hub("answer", "q-2000", "12")
     assert code == 1
     assert "waits no more" in err
+
+
+def test_what_was_said_of_a_quote_may_be_said_otherwise(hub: Any) -> None:
+    assert hub("answer", "q-1000", "leave")[0] == 0
+    assert hub("answer", "q-1000", "convert")[0] == 0
+    (one,) = json.loads(hub("list", "--all", "--json")[1])
+    assert one["answer"] == "convert"
+
+
+def test_what_is_no_answer_leaves_its_question_open(hub: Any) -> None:
+    asks = {"target": target("quote", "Q-1"), "question": "won.opp.exists"}
+    hub.topics.add(answered("a-1", asks, "maybe"))
+    (one,) = json.loads(hub("list", "--json")[1])
+    assert (one["open"], one["answer"]) == (True, None)
+
+
+@pytest.mark.parametrize(("named", "is_open"), [(99, True), (100, False), (None, False)])
+def test_a_deleted_opportunity_is_asked_about_while_its_quote_names_it(
+    hub: Any, named: int | None, is_open: bool
+) -> None:
+    gone: dict[str, Any] = {"target": replace(target("opportunity", "Q-1"), scope="halo:99")}
+    hub.topics.add(question("q-2000", question="opportunity.gone", choices=("new",), **gone))
+    assert "q-2000" in hub("list")[1]
+    asyncio.run(linked(named))
+    assert ("q-2000" in hub("list")[1]) is is_open
+    assert hub("answer", "q-2000", "new")[0] == (0 if is_open else 1)
+
+
+async def linked(halo_id: int | None) -> None:
+    """The quote as the mapper has folded it, under this opportunity of Halo's, or under one of its own."""
+    link = {"new": True} if halo_id is None else {"halo_id": halo_id}
+    record = folded((quoted(1), quote(opportunity=link)))
+    async with context.store(context.settings()) as store, store.write() as conn:
+        await records.save_many(conn, [(replace(record, version=1), 0)])
