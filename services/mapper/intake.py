@@ -13,7 +13,7 @@ from schemas.answers import QuestionAnswered, fits
 from schemas.control import DecisionAnswered
 from schemas.envelope import Envelope, EnvelopeInvalid, Fault, ahead_of, from_headers, kind_of
 from schemas.faults import MAX_DEPTH, DataInvalid, decode_source, depth, too_deep
-from schemas.registry import decode
+from schemas.registry import SOURCE_TYPES, TYPES, decode
 from schemas.topics import CONTROL, is_keyed_by
 from services.mapper.answers import quote_of
 from services.mapper.parts import SourceDocument
@@ -29,6 +29,7 @@ _FIXES = {
     "data.too_deep": "let the producer send the data less deep, and publish the event again",
     "type.unknown": "if a newer release reads this type, upgrade the hub and redrive this dead letter; "
     "else let the producer send a type that is listed",
+    "topic.mismatch": "let the producer publish it there",
     "time.ahead": "correct the clock that is wrong, the producer's or the hub's; then redrive this dead letter",
     "data.too_large": "split the document, and publish its parts",
 }
@@ -74,9 +75,9 @@ def read(record: Record, now: dt.datetime) -> Event | Refused | Tombstone | NotO
         envelope = from_headers(record.headers)
     except EnvelopeInvalid as error:
         return refused(record, None, "envelope.invalid", error.faults)
-    fault = _misplaced(record, envelope)
-    if fault is not None:
-        return refused(record, envelope, "key.mismatch", (fault,))
+    misplaced = _misplaced(record, envelope)
+    if misplaced is not None:
+        return refused(record, envelope, f"{misplaced.at}.mismatch", (misplaced,))
     if len(envelope.subject) > MAX_ID:
         fault = Fault("subject", f"is longer than {MAX_ID} characters")
         return refused(record, envelope, "envelope.invalid", (fault,))
@@ -130,11 +131,18 @@ def unforeseen(record: Record, error: Exception) -> Refused:
 
 
 def _misplaced(record: Record, envelope: Envelope) -> Fault | None:
-    """The fault of an event under another key: its entity's order would not hold."""
-    if record.key == envelope.key:
-        return None
-    found = "none" if record.key is None else repr(record.key[:100].decode("utf-8", "backslashreplace"))
-    return Fault("key", f"must be {envelope.key.decode()!r} (tenant/kind/subject); it is {found}")
+    """The fault of an event under another key or on another topic: its entity's order would not hold.
+
+    Who may write one topic may not write another.
+    """
+    if record.key != envelope.key:
+        found = "none" if record.key is None else repr(record.key[:100].decode("utf-8", "backslashreplace"))
+        return Fault("key", f"must be {envelope.key.decode()!r} (tenant/kind/subject); it is {found}")
+    if envelope.type in SOURCE_TYPES and record.topic != TYPES[envelope.type].topic:
+        return Fault(
+            "topic", f"must be {TYPES[envelope.type].topic} for {envelope.type}; it is {record.topic}"
+        )
+    return None
 
 
 def _data(envelope: Envelope, value: bytes) -> SourceDocument | QuestionAnswered:

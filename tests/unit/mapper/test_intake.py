@@ -4,6 +4,7 @@ import base64
 import datetime as dt
 from typing import Any
 
+import msgspec
 import pytest
 
 from hub.bus.producer import check_record
@@ -13,7 +14,7 @@ from hub.dead_letters import MAX_KEPT_BYTES, of_record
 from schemas.envelope import Envelope, from_headers, headers_of
 from schemas.outcomes import DeadLetter
 from schemas.registry import decode, encode
-from schemas.topics import DEAD_LETTERS, QUOTES
+from schemas.topics import DEAD_LETTERS, PRODUCTS, QUOTES
 from services.mapper.intake import Event, Refused, Tombstone, read
 from tests.unit.mapper.build import START, envelope, quote
 
@@ -57,6 +58,18 @@ def test_a_good_event_is_one() -> None:
 @pytest.mark.parametrize("value", [None, b""])
 def test_a_tombstone_says_nothing(value: bytes | None) -> None:
     assert isinstance(read(record(value=value, headers=()), NOW), Tombstone)
+
+
+def test_an_event_on_the_topic_of_others_is_none() -> None:
+    """Each topic has its writers, and the events of one entity are in order on one partition alone."""
+    refused = read(msgspec.structs.replace(record(), topic=PRODUCTS), NOW)
+    _, told = letter(refused)
+    assert (told.reason, told.topic, [fault.at for fault in told.faults]) == (
+        "topic.mismatch",
+        PRODUCTS,
+        ["topic"],
+    )
+    assert QUOTES in told.message
 
 
 @pytest.mark.feature("hub.contract", part="mapper")
