@@ -83,7 +83,11 @@ def _hash(text: str) -> str:
 
 def from_text(text: str | bytes) -> RuleSet:
     """The rule set in a normalised text. Raises RulesInvalid when it was written by a newer release."""
-    return _checked(json.loads(text))
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        raise RulesInvalid([Fault("", "is no JSON")]) from None
+    return _checked(content)
 
 
 def normalised(rules: RuleSet) -> str:

@@ -17,7 +17,7 @@ import structlog
 
 from hub.bus.records import Outgoing
 from hub.tenants.follower import SETTINGS_CHANGED, RulesFollower
-from hub.tenants.load import MAX_FILE_BYTES, Accepted, RulesInvalid, accept
+from hub.tenants.load import MAX_FILE_BYTES, Accepted, RulesInvalid, accept, from_text
 from schemas.control import SettingsChanged
 from schemas.envelope import Envelope, Fault, headers_of
 from schemas.identity import derived_id
@@ -72,6 +72,7 @@ class SettingsPublisher:
             sequence, present = self._present(tenant)
             if accepted.hash == present:
                 continue
+            self._compare(tenant, accepted)
             sent[tenant] = (sequence + 1, accepted.hash)
             outgoing.append(message(accepted, sequence + 1, self._now()))
         await self._publish(outgoing)
@@ -85,6 +86,19 @@ class SettingsPublisher:
         followed = self._follower.revision(tenant)
         own = self._sent.get(tenant, (0, ""))
         return own if own[0] > followed[0] else followed
+
+    def _compare(self, tenant: str, accepted: Accepted) -> None:
+        """Say it aloud when a tenant gets another Halo: one that is the same under another name is taken for new."""
+        present, after = self._follower.get(tenant), from_text(accepted.text).instance
+        if present is not None and present.rules.instance != after:
+            _log.warning(
+                "settings.another_halo",
+                tenant=tenant,
+                before=present.rules.instance,
+                after=after,
+                then="the hub knows no record there: what comes from now on is made anew. If it is the same Halo "
+                "under another address, keep the former one as halo.resource_server",
+            )
 
     def _by_tenant(self) -> dict[str, Accepted]:
         found: dict[str, Accepted] = {}

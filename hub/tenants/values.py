@@ -27,7 +27,7 @@ from hub.tenants.names import folded
 T = TypeVar("T")
 _SPAN = re.compile(r"^(\d{1,9})([smhd])$")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-_REFERENCE = re.compile(r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:/\S.*)$")
+_REFERENCE = re.compile(r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:/[^\x00-\x20][^\x00-\x1f]*)$")
 _HOST = re.compile(r"[\w.:-]+")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _ADDRESS_FIELDS = ("street", "apartment", "city", "county", "postcode", "region", "country")
@@ -43,7 +43,7 @@ def _span(value: Any) -> int:
 
 
 def _reference(value: str) -> str:
-    if not _REFERENCE.match(value):
+    if not _REFERENCE.fullmatch(value):
         raise ValueError("a secret is given by reference, env:NAME or file:/path, never as its value")
     return value
 

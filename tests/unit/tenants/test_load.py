@@ -151,6 +151,11 @@ def test_a_secret_in_a_broken_file_is_not_repeated_either() -> None:
     assert "line" in str(caught.value)
 
 
+@pytest.mark.parametrize("reference", ["file:/run/a\\0b", "env:A\\n", "file:/ a", "file:relative"])
+def test_a_reference_that_leads_nowhere_whatever_is_there_is_refused(reference: str) -> None:
+    assert set(faults(MINIMAL.replace("env:ACME_HALO_SECRET", f'"{reference}"'))) == {"halo.client_secret"}
+
+
 @pytest.mark.parametrize("reference", ["env:A_1", "file:/run/secrets/halo", "file:/run/a b"])
 def test_a_secret_by_reference_is_taken(reference: str) -> None:
     assert rules(MINIMAL.replace("env:ACME_HALO_SECRET", f"'{reference}'")).halo.client_secret == reference

@@ -139,6 +139,22 @@ async def test_an_invalid_file_keeps_the_last_good_revision_and_shouts_once(plac
     assert rules.sequence == 1
 
 
+async def test_another_address_of_halo_is_told_since_all_of_it_counts_as_new(place: Place) -> None:
+    place.write(MINIMAL)
+    await place.scan()
+    with structlog.testing.capture_logs() as logs:
+        place.write(MINIMAL.replace("client_id: 0b5a3f1e", "client_id: other"))
+        await place.scan()
+        place.write(MINIMAL.replace("https://acme.halopsa.com", "https://help.acme.example"))
+        await place.scan()
+    (told,) = [line for line in logs if line["event"] == "settings.another_halo"]
+    assert (told["tenant"], told["before"], told["after"]) == (
+        "acme",
+        "acme.halopsa.com",
+        "help.acme.example",
+    )
+
+
 async def test_a_second_file_of_a_tenant_is_not_used_and_says_so(place: Place) -> None:
     place.write(MINIMAL, "a.yaml")
     place.write(MINIMAL.replace("Opportunity", "Deal"), "b.yml")
@@ -230,6 +246,16 @@ def test_a_revision_of_a_newer_release_leaves_the_tenant_waiting_and_says_so_onc
         assert follower.get("acme") is None
     assert [line["event"] for line in logs] == ["settings.unreadable"]
     assert follower.revision("acme") == (4, accepted.hash)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "1" * 5_000, "null", '"acme"'])
+def test_a_revision_that_is_no_table_stops_its_tenant_alone(text: str) -> None:
+    """Whoever asks for a tenant's rules asks for those of others next."""
+    follower = RulesFollower()
+    accepted = accept(MINIMAL.encode())
+    record = message(msgspec.structs.replace(accepted, text=text), 1, AT)
+    follower.apply(Record(record.topic, 0, 0, 0, record.key, record.value, record.headers))
+    assert follower.get("acme") is None
 
 
 def test_what_is_no_settings_event_is_passed_over() -> None:
