@@ -18,6 +18,7 @@ from cli.errors import BadInput, CommandFailed
 from cli.event_files import json_of
 from cli.examples import new_event
 from cli.output import Json, print_json, print_table, say
+from cli.unread import Unread, unread
 from hub.settings import Settings
 from hub.telemetry.logging import hide
 from schemas.envelope import to_structured
@@ -32,6 +33,7 @@ app = typer.Typer(help="Source events: make, check and publish them.", no_args_i
 _MAX_EVENTS = 10_000
 _HTTP_TIMEOUT_S = 60.0
 _PATH = "/v1/events"
+_UNREAD_SHOWN = 10
 _TOKEN_VARIABLE = "HUB_TOKEN"  # noqa: S105 - the name of a variable
 File = Annotated[
     Path,
@@ -54,9 +56,11 @@ def new(
 
 @app.command()
 def validate(file: File, json: Json = False) -> None:
-    """Check events as the hub would, and print every fault of every event."""
+    """Check events as the hub would, and print every fault of every event; fields that it passes over are told."""
     judged = read_events(file)
     _show(judged, json=json)
+    if not judged.faults and not json:
+        _show_unread(judged)
     if judged.faults:
         raise typer.Exit(CommandFailed.exit_code)
 
@@ -112,11 +116,37 @@ def read_events(file: Path) -> Judged:
 
 def _show(judged: Judged, *, json: bool) -> None:
     if json:
-        print_json({"valid": not judged.faults, "events": len(judged.events), "faults": judged.faults})
+        print_json(
+            {
+                "valid": not judged.faults,
+                "events": len(judged.events),
+                "faults": judged.faults,
+                "unread": [
+                    {"index": place, "at": one.at, "near": one.near} for place, one in _unread(judged)
+                ],
+            }
+        )
     elif judged.faults:
         print_faults(judged.faults)
     else:
         say(f"valid: {len(judged.events)} event(s)", style="green")
+
+
+def _unread(judged: Judged) -> list[tuple[int, Unread]]:
+    """What the hub would pass over, with the place of its event among those that have no fault."""
+    return [
+        (place, one)
+        for place, event in enumerate(judged.events)
+        for one in unread(event.envelope.type, msgspec.json.decode(event.data))
+    ]
+
+
+def _show_unread(judged: Judged) -> None:
+    found = _unread(judged)
+    for place, one in found[:_UNREAD_SHOWN]:
+        say(f"{f'event {place}: ' if len(judged.events) > 1 else ''}{one}", style="yellow")
+    if len(found) > _UNREAD_SHOWN:
+        say(f"and {len(found) - _UNREAD_SHOWN} more; --json has all", style="yellow")
 
 
 def print_faults(faults: Sequence[EventFault]) -> None:
