@@ -143,6 +143,8 @@ class Command(OwnData, frozen=True, kw_only=True):
 
     kind: ClassVar[Kind]
     groups: ClassVar[dict[str, tuple[str, ...]]]
+    once: ClassVar[bool] = False
+    """Whether its record is made once for all: one that a person has deleted in Halo stays deleted, redriven or not."""
 
     target: Target
     """The record that it is about."""

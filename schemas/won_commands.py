@@ -53,6 +53,7 @@ class CreateSalesOrder(Command, frozen=True, kw_only=True):
     """Create the sales order of a won quote, or adopt the one that Halo made of it; never updated."""
 
     kind = "sales_order"
+    once = True
     groups = {
         "head": (
             "opportunity",

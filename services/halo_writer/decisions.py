@@ -56,12 +56,20 @@ class NoneOfThem(msgspec.Struct, frozen=True):
 Match = Matched | NoMatch | Several | NoneOfThem | Reserved
 
 
+PLACE = "opportunity"
+"""The field that says under which record another hangs."""
+
+
 class ReadBack(msgspec.Struct, frozen=True):
-    """The record as Halo has it now: gone, or there, and whether it equals the desired state of all groups."""
+    """The record as Halo has it now: gone, or there, and whether it equals the desired state of all groups.
+
+    `astray` says that it hangs under another opportunity: its own may have been deleted, and made anew since.
+    """
 
     halo_id: int
     exists: bool
     equal: bool = False
+    astray: bool = False
 
 
 class Known(msgspec.Struct, frozen=True):

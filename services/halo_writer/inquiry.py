@@ -11,7 +11,7 @@ from services.halo_writer.answers import with_answer
 from services.halo_writer.closing import Closing
 from services.halo_writer.compare import equal
 from services.halo_writer.course import Course
-from services.halo_writer.decisions import Decide, FindMatch, FindOurKey, ReadBack, ReadRecord
+from services.halo_writer.decisions import PLACE, Decide, FindMatch, FindOurKey, ReadBack, ReadRecord
 from services.halo_writer.find import Finder
 from services.halo_writer.kinds.base import Row
 from services.halo_writer.look_up import LookUp
@@ -66,8 +66,11 @@ class Inquiry:
         # What Halo has now decides which lines exist: an id that it lost must not be sent again.
         children = course.spec.children(course.command, record, course.row)
         course.row = msgspec.structs.replace(course.row, children=children)
-        same = compares and equal(course.whole(halo_id), record)
-        return ReadBack(halo_id, exists=True, equal=same)
+        if not compares:
+            return ReadBack(halo_id, exists=True)
+        whole, place = course.whole(halo_id), course.spec.fills.get(PLACE)
+        astray = isinstance(place, str) and place in whole and not equal({place: whole[place]}, record)
+        return ReadBack(halo_id, exists=True, equal=equal(whole, record), astray=astray)
 
     async def resolve(self, fields: tuple[str, ...]) -> Ended | Parked | None:
         """The ids of all that these fields refer to; None once they are known."""

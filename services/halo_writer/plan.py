@@ -24,6 +24,7 @@ from schemas.outcomes import Result
 from schemas.targets import Intent, TargetState
 from services.halo_writer.decisions import (
     GONE,
+    PLACE,
     ByOurKey,
     Create,
     Decide,
@@ -35,6 +36,7 @@ from services.halo_writer.decisions import (
     Matched,
     NoMatch,
     NoneOfThem,
+    ReadBack,
     ReadRecord,
     Reject,
     Repeat,
@@ -88,7 +90,7 @@ def plan(  # noqa: PLR0911 - a case a line reads better than a case in a case
         return _after_restore(command, row, known, restored_at, now, settle_s)
     match row.intent:
         case None if row.halo_id is not None:
-            return _known_record(command, row, row.halo_id)
+            return _known_record(command, row, row.halo_id, known.read_back)
         case None:
             return _fresh(command, row, known, look_first=row.look_first)
         case Intent(operation="create") as intent:
@@ -118,7 +120,7 @@ def elsewhere(
 
 def _redriven(command: Command, row: TargetState, known: Known) -> Decision | None:
     """A redrive mends what went wrong: the record that all else relies on may be what is missing."""
-    if not command.basis.cause or row.halo_id is None or row.intent is not None:
+    if not command.basis.cause or command.once or row.halo_id is None or row.intent is not None:
         return None
     if known.read_back is None:
         return ReadRecord(row.halo_id)
@@ -142,10 +144,13 @@ def _is_repeat(command: Command, row: TargetState) -> bool:
     return settled and not refused_ensure and row.last_command_id == id_of(command)
 
 
-def _known_record(command: Command, row: TargetState, halo_id: int) -> Decision:
-    if not row.owns or row.state_hash == command.state_hash:
+def _known_record(command: Command, row: TargetState, halo_id: int, read: ReadBack | None) -> Decision:
+    astray = read is not None and read.astray
+    if not row.owns or (row.state_hash == command.state_hash and not astray):
         return Unchanged()
-    return Update(halo_id, changed_groups(command, row))
+    changed = changed_groups(command, row)
+    placing = (name for name, fields in command.groups.items() if astray and PLACE in fields)
+    return Update(halo_id, (*changed, *(name for name in placing if name not in changed)))
 
 
 def _fresh(  # noqa: PLR0911 - as above

@@ -136,8 +136,9 @@ def commands(
     prospective = has_leads(scope) and not winning.won
     if has_leads(scope):
         quote = quote_of_lead(quote) if prospective else quote_of_client(quote)
-    # What was held back until the quote is won comes whole, whatever has won it.
-    whole = bool(touched & WHOLE) or rules.quotes.push == "won" or (has_leads(scope) and winning.won)
+    # What was held back until the quote is won comes whole, whatever has won it; and a redrive mends what all rely on.
+    held_back = rules.quotes.push == "won" or (has_leads(scope) and winning.won)
+    whole = bool(touched & WHOLE) or held_back or bool(basis.cause)
     made: list[Command] = _surroundings(state, record, scope, prospective) if whole else []
     made.append(quote)
     if whole:

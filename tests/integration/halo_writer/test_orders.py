@@ -9,7 +9,7 @@ import pytest
 from schemas.commands import GroupIncome, Named
 from tests.integration.halo_writer.bench import Bench, MakeBench
 from tests.integration.halo_writer.test_won import CLIENT, a_quote, state_of
-from tests.unit.halo_writer.build import always
+from tests.unit.halo_writer.build import always, basis, changed
 from tests.unit.halo_writer.won_build import sales_order
 
 WITH_ORDERS = "sources: {quoter: {quotes: {sales_order: true}}}"
@@ -48,6 +48,19 @@ async def test_a_won_quote_gets_one_order_under_its_quote_and_opportunity(bench:
     await bench.settle(order, sales_order(tool, lines=[tool.line("l7")], title="Changed"))
     assert bench.requests() == [], "a later change makes no second one"
     assert len(bench.rows("SalesOrder")) == 1
+
+
+@pytest.mark.feature("won.sales_order", part="writer")
+async def test_an_order_that_a_person_deleted_stays_deleted_whatever_is_redriven_beside_it(
+    bench: Bench,
+) -> None:
+    await a_quote(bench)
+    order = sales_order(bench.tool)
+    await bench.settle(order)
+    with bench.sandbox.client() as person:
+        person.delete(f"/SalesOrder/{bench.rows('SalesOrder')[0]['id']}").raise_for_status()
+    await bench.settle(changed(order, basis=basis(cause="redrive-1")))
+    assert bench.rows("SalesOrder") == []
 
 
 @pytest.mark.feature("won.sales_order", part="writer")

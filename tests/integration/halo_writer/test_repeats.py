@@ -310,6 +310,20 @@ async def test_a_redrive_makes_anew_what_was_deleted_in_halo_also_what_the_quote
     assert bench.sandbox.requests(since=mark, method="POST") == []
 
 
+async def test_a_quote_whose_opportunity_alone_was_deleted_hangs_under_the_one_that_a_redrive_makes(
+    bench: Bench,
+) -> None:
+    commands = bench.tool.whole_quote()
+    await bench.settle(*commands)
+    (before,) = bench.rows("Opportunities")
+    with bench.sandbox.client() as person:
+        person.delete(f"/Opportunities/{before['id']}").raise_for_status()
+    await bench.settle(*(redriven(command, "redrive-1") for command in commands))
+    (quote,), (opportunity,) = bench.rows("Quotation"), bench.rows("Opportunities")
+    assert opportunity["id"] != before["id"]
+    assert quote["ticket_id"] == opportunity["id"]
+
+
 async def test_after_a_restore_each_creation_that_was_on_the_log_looks_for_our_key_first(
     bench: Bench,
 ) -> None:

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from hub.tenants.model import RuleSet
 from schemas.commands import CompleteOpportunity, CreateSalesOrder, Field, GroupIncome, Named
 from schemas.envelope import Envelope
 from schemas.quotes import Answers, QuoteConversion, QuoteStatus
+from services.mapper.parts import GroupName
 from services.mapper.questions import as_notice
 from services.mapper.quote import Mapped, NothingToWrite, map_quote
 from tests.unit.mapper.build import ALL, BASIS, envelope, folded, mapped, quote, rules, status
@@ -147,6 +149,17 @@ def test_with_when_never_the_hub_never_completes_and_asks_nothing(conversion: Qu
     assert step_of(made) is None
     assert made.questions == ()
     assert orders_of(made), "it is won all the same; people complete the opportunity"
+
+
+def test_a_redriven_conversion_brings_all_that_its_steps_rely_on() -> None:
+    """The opportunity to complete may be what is missing in Halo."""
+    record, touched = folded(DRAFT, (converted(2), ORDERED)), frozenset[GroupName](("conversion",))
+    once = map_quote(record, rules(), BASIS, touched)
+    again = map_quote(record, rules(), replace(BASIS, cause="redrive-1"), touched)
+    assert isinstance(once, Mapped)
+    assert isinstance(again, Mapped)
+    assert "opportunity" not in {one.kind for one in once.commands}
+    assert {"client", "opportunity", "quote", "won"} <= {one.kind for one in again.commands}
 
 
 def test_a_status_that_wins_completes_no_opportunity() -> None:
