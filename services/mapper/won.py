@@ -64,12 +64,12 @@ def _step_target(quote_id: str, opportunity: Target, scope: Scope) -> Target:
 
 
 def _won_status(scope: Scope) -> Named:
+    """By name: where Halo has none of it the step is rejected, for who wants it made must hear that it isn't."""
     rules = scope.rules.opportunities
     assert rules is not None, "a tenant file with quotes has opportunities"
     return Named(
         lookup="status",
         name=rules.won_status,
-        missing="leave",
         setting="opportunities.statuses",
         chosen="won" in rules.status_table,
     )

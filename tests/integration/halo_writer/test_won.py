@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from schemas.commands import Field, Named, UpsertQuote
 from tests.integration.halo_writer.bench import Bench, MakeBench
-from tests.unit.halo_writer.build import Tool, always, by, changed, once
+from tests.unit.halo_writer.build import Tool, always, basis, by, changed, once
 from tests.unit.halo_writer.won_build import won
 
 CLIENT = "Brightwater Dental Group"
@@ -134,6 +134,24 @@ async def test_a_description_and_a_po_number_are_written_with_the_quote(bench: B
 
 
 # Completing the opportunity
+
+
+@pytest.mark.feature("won.opp.order", part="writer")
+async def test_a_won_status_that_halo_lacks_is_told_and_the_step_is_made_once_halo_has_it(
+    bench: Bench,
+) -> None:
+    await a_quote(bench)
+    named = Field(value=Named(lookup="status", name="Sold", setting="opportunities.statuses", chosen=True))
+    step = changed(won(bench.tool), status=named)
+    await bench.settle(step)
+    (letter,) = bench.dead_letters()
+    assert (letter.reason, letter.message[:24]) == ("name.unknown", "Halo has no status 'Sold")
+    assert "`opportunities.statuses`" in (letter.fix or "")
+    assert bench.requests("POST") == []
+    bench.sandbox.load({"Status": [{"id": 77, "name": "Sold"}]})
+    await bench.read_halo("status")
+    await bench.settle(changed(step, basis=basis(cause="redrive-1")))
+    assert bench.row("Faults", summary="New office")["status_id"] == 77
 
 
 @pytest.mark.feature("won.opp.order", part="writer")

@@ -108,7 +108,7 @@ def test_a_conversion_to_an_order_completes_the_opportunity_as_won() -> None:
     step = step_of(made)
     assert step is not None
     assert step.opportunity == Field(value=mapped(quote()).opportunity.target)
-    named = Named(lookup="status", name="Won", missing="leave", setting="opportunities.statuses")
+    named = Named(lookup="status", name="Won", setting="opportunities.statuses")
     assert step.status == Field(value=named)
     assert [one.kind for one in made.commands][-2:] == ["quote", "won"]
     assert not completes(won_rules(), DRAFT)
