@@ -64,9 +64,14 @@ def winning_of(record: Record, link: QuoteLink, scope: Scope) -> Winning:
         return Winning(won=by_status or sold)
     named = link != OWN_OPPORTUNITY
     answers, target = _answers(record), scope.target("quote", record.id)
-    if named or by_status or quotes.push == "published":
-        return _existing(answers.opportunity_exists or answer_to(record, EXISTS), opportunities, target)
-    return _missing(answers.opportunity_missing or answer_to(record, MISSING), opportunities, target)
+    exists = answers.opportunity_exists or answer_to(record, EXISTS)
+    missing = answers.opportunity_missing or answer_to(record, MISSING)
+    if named or quotes.push == "published":
+        return _existing(exists, opportunities, target)
+    if by_status:
+        # One that was asked for as a won one is there because of that answer, whatever status came after it.
+        return _existing(exists or ("convert" if missing == "create" else None), opportunities, target)
+    return _missing(missing, opportunities, target)
 
 
 def _has_won_status(record: Record, rules: Quotes) -> bool:

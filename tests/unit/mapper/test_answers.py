@@ -15,14 +15,14 @@ from schemas.answers import QuestionAnswered
 from schemas.control import DecisionAnswered, DecisionRequested, SyncRequested
 from schemas.envelope import Envelope, from_headers, headers_of
 from schemas.ordering import order_of
-from schemas.quotes import Answers, QuoteConversion
+from schemas.quotes import Answers, QuoteConversion, QuoteStatus
 from schemas.registry import decode, encode
 from schemas.targets import Kind, Target
 from schemas.topics import COMMANDS, CONTROL, QUOTES
 from services.mapper.intake import Event, NotOurs, Refused, read
 from services.mapper.quote import Mapped, NothingToWrite, map_quote
 from services.mapper.record import fold, seq_of
-from tests.unit.mapper.build import ALL, BASIS, START, envelope, folded, mapped, quote, rules
+from tests.unit.mapper.build import ALL, BASIS, START, envelope, folded, mapped, quote, rules, status
 from tests.unit.mapper.test_batch import event, results, run
 from tests.unit.mapper.test_winning import DRAFT, ORDERED, completes, converted, won_rules
 
@@ -148,6 +148,15 @@ def test_a_question_is_on_the_log_with_the_same_id_however_often_it_is_asked() -
         assert (asked.question, asked.choices) == ("won.opp.exists", ("convert", "leave"))
         assert asked.target == mapped(quote()).quote.target
         assert messages[0].key == b"acme"
+
+
+def test_an_opportunity_that_was_made_as_a_won_one_is_not_asked_about_again() -> None:
+    """It is there then, and a status that wins the quote may come after it."""
+    won_later = (status(4), QuoteStatus(status="fulfilled"))
+    said = answered(3, "won.opp.missing", "create")
+    made = map_quote(folded(DRAFT, (converted(2), ORDERED), said, won_later), MISSING, BASIS, ALL)
+    assert isinstance(made, Mapped)
+    assert (made.questions, completes(MISSING, DRAFT, (converted(2), ORDERED), said, won_later)) == ((), True)
 
 
 def test_an_answer_maps_the_whole_quote_anew() -> None:
