@@ -98,7 +98,8 @@ class Intent(OwnData, frozen=True, kw_only=True):
 class TargetState(OwnData, frozen=True, kw_only=True):
     """A target's row: what Halo holds for it and how far its history has settled.
 
-    `children` maps our part keys (`site`, `user`, `line:<id>`) to Halo ids inside the record. `groups` holds the
+    `children` maps our part keys (`site`, `user`, `line:<id>`) to Halo ids inside the record; `item:<key>` and
+    `said:<key>` are the item that a line sells in Halo and which of its optional fields we wrote. `groups` holds the
     hash of each field group as last settled. `answered_hash` is the hash of the state as Halo answered it.
     `look_first` demands a look-up before the next create. `owns` is false when another target owns the record:
     this one refers to it and never updates it. `version` rises with each change of the row.
@@ -113,7 +114,7 @@ class TargetState(OwnData, frozen=True, kw_only=True):
     owns: bool = True
     """False when another target owns the Halo record."""
     children: dict[str, int] = {}
-    """Ids of parts inside the record, by our part keys."""
+    """Ids of parts inside the record, and what of them the next write must know, by our part keys."""
     seq: tuple[int, ...] = ()
     """The place of the last command that settled."""
     state_hash: str | None = None

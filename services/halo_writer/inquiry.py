@@ -13,7 +13,7 @@ from services.halo_writer.compare import equal
 from services.halo_writer.course import Course
 from services.halo_writer.decisions import PLACE, Decide, FindMatch, FindOurKey, ReadBack, ReadRecord
 from services.halo_writer.find import Finder
-from services.halo_writer.kinds.base import Row
+from services.halo_writer.kinds.base import Row, holding
 from services.halo_writer.look_up import LookUp
 from services.halo_writer.marked import by_our_key
 from services.halo_writer.names import Unknown
@@ -70,7 +70,10 @@ class Inquiry:
             return ReadBack(halo_id, exists=True)
         whole, place = course.whole(halo_id), course.spec.fills.get(PLACE)
         astray = isinstance(place, str) and place in whole and not equal({place: whole[place]}, record)
-        return ReadBack(halo_id, exists=True, equal=equal(whole, record), astray=astray)
+        same = equal(whole, record)
+        if same:
+            course.row = holding(course.spec, course.command, whole, record, course.row)
+        return ReadBack(halo_id, exists=True, equal=same, astray=astray)
 
     async def resolve(self, fields: tuple[str, ...]) -> Ended | Parked | None:
         """The ids of all that these fields refer to; None once they are known."""

@@ -35,6 +35,7 @@ from services.halo_writer.kinds.base import (
     SoldItem,
     element_to_create,
     element_to_update,
+    holding,
     value_of,
     with_others,
 )
@@ -296,8 +297,7 @@ class Rehearsal:
             if value_of(command.main_contact) is not None:
                 record["main_contact_id"] = self._words.new(f"main contact of {target.id}")
         self._records[target] = record
-        children = spec.children(command, record, row)
-        self._ended(command, msgspec.structs.replace(row, children=children), ending)
+        self._ended(command, holding(spec, command, element, record, row), ending)
 
     def _with_id(self, target: Target, part: Mapping[str, Any], words: str) -> Row:
         return {"id": self._words.new(f"{words} of {_spoken(target)}"), **part}

@@ -14,7 +14,14 @@ from services.halo_writer import ending as tell
 from services.halo_writer.closing import Closing
 from services.halo_writer.course import Course
 from services.halo_writer.inquiry import Inquiry
-from services.halo_writer.kinds.base import Row, element_to_create, element_to_update, with_others
+from services.halo_writer.kinds.base import (
+    Row,
+    element_to_create,
+    element_to_update,
+    holding,
+    sending,
+    with_others,
+)
 from services.halo_writer.settle import Overtaken, save_row
 from services.halo_writer.together import Poster
 from services.halo_writer.tools import Ended, Parked
@@ -83,7 +90,7 @@ class Writing:
             seq=course.command.seq,
         )
         before = course.row
-        await self._save(tell.with_intent(before, intent))
+        await self._save(tell.with_intent(sending(course.spec, course.command, element, before), intent))
         tools.steps.reached("after_intent")
         not_after = intent.sent_at + tools.timing.send_within_s
         try:
@@ -93,13 +100,15 @@ class Writing:
             raise
         course.work.noted(reply)
         tools.steps.reached("after_reply")
-        return await self._answered(reply, intent, before)
+        return await self._answered(reply, intent, before, element)
 
-    async def _answered(self, reply: Reply, intent: Intent, before: TargetState) -> Ended | Parked:
+    async def _answered(
+        self, reply: Reply, intent: Intent, before: TargetState, element: Row
+    ) -> Ended | Parked:
         course = self._course
         match reply.outcome:
             case Outcome.APPLIED:
-                return await self._applied(reply.body, intent)
+                return await self._applied(reply.body, intent, element)
             case Outcome.REJECTED:
                 course.row = tell.withdrawn(before, course.row.version)
                 if intent.operation == "update" and reply.not_found:
@@ -117,14 +126,13 @@ class Writing:
                 await self._save(tell.withdrawn(before, course.row.version))
                 return wait_after_reply(course, reply)
 
-    async def _applied(self, record: Row, intent: Intent) -> Ended:
+    async def _applied(self, record: Row, intent: Intent, element: Row) -> Ended:
         course = self._course
         halo_id = as_id(record.get("id")) or course.row.halo_id
         assert halo_id is not None, "Halo's answer to a create has the record's id"
         record = await self._inquiry.with_parts(record, halo_id)
         course.record = record
-        children = course.spec.children(course.command, record, course.row)
-        course.row = msgspec.structs.replace(course.row, children=children)
+        course.row = holding(course.spec, course.command, element, record, course.row)
         result: Result = "created" if intent.operation == "create" else "updated"
         course.notices += course.spec.check(course.command, record, created=result == "created")
         if record.get("_warning"):

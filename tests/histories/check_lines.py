@@ -45,10 +45,8 @@ def _fields(line: Json, row: Row, rules: Setting, seen: Seen) -> Iterator[tuple[
     period = rules.sections["billing_periods"].get(line.get("frequency"))
     yield "the quantity", Decimal(line["quantity"]), amount(row.get("quantity"))
     yield "the price", Decimal(line["price"]), amount(row.get("baseprice"))
-    if "cost" in line:
-        yield "the cost", Decimal(line["cost"]), amount(row.get("costprice"))
-    if "description" in line:
-        yield "the text", line["description"], row.get("description")
+    yield "the cost", Decimal(line.get("cost", 0)), amount(row.get("costprice"))
+    yield "the text", line.get("description", ""), row.get("description") or ""
     yield "whether it recurs", period is not None, bool(row.get("item_recurring"))
     yield "the period", PERIODS.get(period, 0), row.get("billingperiod") or 0
     yield "the item", *_items(line, row, seen)

@@ -92,6 +92,22 @@ def _no_check(command: Command, record: Mapping[str, Any], *, created: bool) -> 
     return ()
 
 
+def _nothing_noted(command: Command, element: Row, row: TargetState, *, settled: bool) -> dict[str, int]:
+    return {}
+
+
+class Noted(Protocol):
+    """What the next write must know of this one, as entries of the row's children.
+
+    `settled` tells a write that has happened from one that is about to be sent, beside which all that was noted before
+    counts too.
+    """
+
+    def __call__(
+        self, command: Command, element: Row, row: TargetState, *, settled: bool
+    ) -> dict[str, int]: ...
+
+
 class Check(Protocol):
     """What a person should know of Halo's record after a write; `created` says whether that made it."""
 
@@ -132,6 +148,7 @@ class KindSpec:
     key_scope: Callable[[Command, Resolved], Row | None] = lambda command, resolved: None
     natural_keys: Callable[[Command], tuple[str, ...]] = lambda command: ()
     children: Callable[[Command, Mapping[str, Any], TargetState], dict[str, int]] = _no_children
+    noted: Noted = _nothing_noted
     check: Check = _no_check
     finish: Callable[[Command, Row, TargetState], Row] = _no_finish
     parts: Callable[[Command], frozenset[str]] = lambda command: frozenset()
@@ -202,6 +219,22 @@ def with_unowned(spec: KindSpec, element: Row, record: Mapping[str, Any]) -> Row
         if name in element
     }
     return element | {name: held | element[name] for name, held in kept.items()}
+
+
+def sending(spec: KindSpec, command: Command, element: Row, row: TargetState) -> TargetState:
+    """The row with what an element is about to say: it may have been said, however the request ends."""
+    noted = spec.noted(command, element, row, settled=False)
+    return msgspec.structs.replace(row, children={**row.children, **noted})
+
+
+def holding(
+    spec: KindSpec, command: Command, element: Row, record: Mapping[str, Any], row: TargetState
+) -> TargetState:
+    """The row where Halo holds what the element says, as its record shows."""
+    children = spec.children(command, record, row)
+    return msgspec.structs.replace(
+        row, children={**children, **spec.noted(command, element, row, settled=True)}
+    )
 
 
 def marks(spec: KindSpec, target: Target) -> Row:

@@ -14,6 +14,7 @@ from schemas.targets import LEAD, OUR_MARK
 from services.halo_writer.kinds.base import KindSpec, Resolved, Row, value_of
 from services.halo_writer.kinds.line_array import LineArray
 from services.halo_writer.kinds.links import linked_fields
+from services.halo_writer.kinds.unsaid import Unsaid
 from services.halo_writer.names import folded
 
 _PRODUCTS = "items_issued"
@@ -100,7 +101,7 @@ def _guests(command: Command, record: Mapping[str, Any]) -> Mapping[str, list[in
     return {_PRODUCTS: [int(line["id"]) for line in lines if line.get("id") and not _is_ours(line)]}
 
 
-LINES = LineArray(_PRODUCTS, "supplier_part_code", _number, _mark, _keys)
+LINES = LineArray(_PRODUCTS, "supplier_part_code", _number, _mark, Unsaid({"costprice": 0, "tax": 0}), _keys)
 
 SPEC = KindSpec(
     kind="opportunity",
@@ -128,6 +129,7 @@ SPEC = KindSpec(
     key_scope=_key_scope,
     natural_keys=_natural_keys,
     children=LINES.children,
+    noted=LINES.noted,
     finish=LINES.finish,
     parts=_parts,
     repeatable=LINES.repeatable,

@@ -25,6 +25,7 @@ from services.halo_writer.kinds.base import (
 from services.halo_writer.kinds.line_array import LineArray
 from services.halo_writer.kinds.links import linked_fields
 from services.halo_writer.kinds.site import ADDRESS_FIELDS, address_lines
+from services.halo_writer.kinds.unsaid import Unsaid
 
 OWN_ORDER = "sales_order"
 """The part of a quote's row that names the order which Halo itself made of it."""
@@ -120,17 +121,21 @@ def _code(line: QuoteLine) -> str | None:
     return line.product_code
 
 
-LINES = LineArray("lines", "productcode", _code, _mark)
-_UNSAID: Row = {"ignoretaxcalc": False, "billingperiod": 0}
-"""What a line that Halo has goes back to where its source gives no tax of its own, or no period, any more."""
+_OF_LINES = Unsaid(
+    {"ignoretaxcalc": False, "costprice": 0, "description": "", "supplier_id": 0, "productcode": ""},
+    # A tax that the source no longer gives must not stay in a total.
+    assumed=frozenset({"ignoretaxcalc"}),
+)
+LINES = LineArray("lines", "productcode", _code, _mark, _OF_LINES)
 
 
 def _finish(command: Command, element: Row, row: TargetState) -> Row:
-    """Of what Halo reckons its totals by nothing stays that an earlier revision said and this one doesn't."""
+    """Nothing stays of what an earlier revision said and this one doesn't."""
     element = LINES.finish(command, element, row)
     if "lines" not in element or "id" not in element:
         return element
-    lines = [_UNSAID | line if "id" in line else line for line in element["lines"]]
+    # A line that doesn't recur has no period, whoever gave it one.
+    lines = [{"billingperiod": 0} | line if "id" in line else line for line in element["lines"]]
     return {"carriage_price": 0} | element | {"lines": lines}
 
 
@@ -193,6 +198,7 @@ SPEC = KindSpec(
     check=_check,
     finish=_finish,
     parts=lambda command: frozenset({"lines"}),
+    noted=LINES.noted,
     repeatable=LINES.repeatable,
     nested={"address": ADDRESS_FIELDS, "delivery_address": ADDRESS_FIELDS},
 )

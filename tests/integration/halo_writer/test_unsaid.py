@@ -41,4 +41,66 @@ async def test_a_line_that_no_longer_recurs_has_no_billing_period_left(bench: Be
     once = tool.line("l1", item=None, halo_item=Named(lookup="item", name="Rack Server"), name="Rack Server")
     await bench.settle(tool.quote(seq=(2, 1), lines=[once]))
     (line,) = bench.row("Quotation", title="New office")["lines"]
-    assert (line["name"], line["item_recurring"], line["billingperiod"]) == ("Rack Server", False, 0)
+    assert (line["name"], line["item_recurring"], line.get("billingperiod") or 0) == ("Rack Server", False, 0)
+
+
+NORTHGATE = Named(lookup="supplier", name="Northgate Distribution", missing="leave")
+
+
+@pytest.mark.feature("quote.revision.overwrite", part="writer")
+async def test_what_a_line_no_longer_says_is_gone_and_what_only_a_person_wrote_stays(bench: Bench) -> None:
+    tool = bench.tool
+    full = tool.line("l1", cost=Decimal(600), description="As agreed", supplier=NORTHGATE)
+    await bench.settle(*tool.whole_quote(lines=[full, tool.line("l2", name="Bare")]))
+    written = bench.row("Quotation", title="New office")
+    first, second = written["lines"]
+    by_hand = {"id": second["id"], "costprice": 5, "description": "By hand"}
+    with bench.sandbox.client() as halo:
+        halo.post("/Quotation", json=[{"id": written["id"], "lines": [{"id": first["id"]}, by_hand]}])
+    await bench.settle(tool.quote(seq=(2, 1), lines=[tool.line("l1"), tool.line("l2", name="Bare")], net="1"))
+    after = bench.row("Quotation", title="New office")["lines"]
+    assert [line["id"] for line in after] == [first["id"], second["id"]]
+    assert (after[0]["costprice"], after[0]["description"], after[0]["supplier_id"]) == (0, "", 0)
+    assert (after[1]["costprice"], after[1]["description"]) == (5, "By hand")
+
+
+@pytest.mark.feature("quote.revision.overwrite", part="writer")
+async def test_a_line_that_sells_another_product_has_nothing_of_the_old_one(bench: Bench) -> None:
+    tool = bench.tool
+    items = [tool.item(sku, sku) for sku in ("FW-100", "DK-USBC-2")]
+    old = tool.line("l1", cost=Decimal(600), description="A firewall", supplier=NORTHGATE)
+    await bench.settle(*tool.whole_quote(items=items, lines=[old]))
+    (before,) = bench.row("Quotation", title="New office")["lines"]
+    dock = tool.line("l1", "DK-USBC-2", name="Dock", base_price=Decimal(159), price=Decimal(159))
+    await bench.settle(tool.quote(seq=(2, 1), lines=[dock], net="159"))
+    (after,) = bench.row("Quotation", title="New office")["lines"]
+    assert after["id"] != before["id"]
+    assert (after["name"], after["price"]) == ("Dock", 159)
+    assert not {"costprice", "description", "supplier_id"} & {name for name, value in after.items() if value}
+    bench.marked()
+    await bench.settle(tool.quote(seq=(3, 1), lines=[dock, tool.line("l2")], net="1058"))
+    again, _ = bench.row("Quotation", title="New office")["lines"]
+    assert again["id"] == after["id"], "the new line keeps its id as any other"
+
+
+@pytest.mark.feature("quote.revision.overwrite", part="writer")
+@pytest.mark.fault("F3")
+@pytest.mark.parametrize("stored", [True, False])
+async def test_what_a_write_without_an_answer_may_have_said_is_cleared_too(
+    bench: Bench, stored: bool
+) -> None:
+    """A revision whose answer was lost is passed by one that says less."""
+    tool = bench.tool
+    await bench.settle(*tool.whole_quote())
+    bench.sandbox.arm(
+        action="store_then_drop" if stored else "drop",
+        method="POST",
+        path="^/Quotation$",
+        times=1,
+    )
+    lost = tool.quote(seq=(2, 1), lines=[tool.line("l1", cost=Decimal(600), description="Lost")])
+    await bench.deliver(lost)
+    await bench.settle(tool.quote(seq=(3, 1), title="Third", lines=[tool.line("l1")]))
+    (line,) = bench.row("Quotation", title="Third")["lines"]
+    assert not line.get("costprice")
+    assert not line.get("description")

@@ -14,7 +14,7 @@ from schemas.envelope import from_headers
 from schemas.identity import group_hashes, id_of, outcome_id
 from schemas.outcomes import DeadLetter, DuplicateSuspected, Outcome, Request
 from schemas.registry import decode, encode
-from schemas.targets import Intent, TargetState
+from schemas.targets import Intent, TargetState, our_key
 from schemas.topics import DEAD_LETTERS, OUTCOMES, TARGETS
 from services.halo_writer import ending as tell
 from services.halo_writer.ending import Ending
@@ -59,9 +59,12 @@ def test_an_outcome_and_the_row_that_keeps_it_fit_into_a_message_whatever_there_
     words = "\N{PILE OF POO}" * 5_000
     said = tuple(Notice(code=f"supplier.unknown.{number}", message=words) for number in range(2_000))
     ending = msgspec.structs.replace(CREATED, notices=said, message=words)
-    row = msgspec.structs.replace(
-        ROW, children={f"line:{'x' * 190}{number}": number for number in range(2_000)}
-    )
+    children: dict[str, int] = {}
+    for number in range(2_000):
+        line_id = f"{'x' * 190}{number}"
+        key = our_key(COMMAND.target, line_id)
+        children |= {f"line:{line_id}": 2**31 - 1, f"item:{key}": 2**31 - 1, f"said:{key}": 31}
+    row = msgspec.structs.replace(ROW, children=children)
     state = after(row, ending)
     messages = [tell.published(stored(ending)), tell.snapshot(state, NOW)]
     assert max(map(record_size, messages)) < DEFAULT_MAX_RECORD_BYTES

@@ -21,6 +21,7 @@ from services.halo_writer.kinds.base import (
     SoldItem,
     element_to_create,
     element_to_update,
+    holding,
     references,
     to_halo,
     with_unowned,
@@ -163,6 +164,32 @@ def test_lines_of_an_answer_are_remembered_by_their_source_ids() -> None:
     answer = {"lines": [{"id": 5, "productcode": "FW-100"}, {"id": 6, "productcode": "FW-100"}]}
     assert children(quote, answer, row) == {"line:l1": 5, "line:l2": 6}
     assert children(quote, {}, row) == {"line:l1": 1}, "an answer without lines says nothing of them"
+
+
+def test_a_line_that_an_earlier_release_wrote_keeps_all_but_a_tax_that_nobody_gives() -> None:
+    quote = TOOL.quote(lines=[TOOL.line("l1")])
+    (line,) = update(quote, "lines", row=TargetState(target=quote.target, children={"line:l1": 900}))["lines"]
+    assert (line["id"], line["ignoretaxcalc"]) == (900, False)
+    assert not {"costprice", "description", "supplier_id"} & line.keys()
+
+
+def test_what_a_line_sold_and_said_is_known_from_the_write_and_from_the_record() -> None:
+    quote = TOOL.quote(lines=[TOOL.line("l1", cost=Decimal(3), supplier=None)])
+    spec, key = SPECS["quote"], our_key(quote.target, "l1")
+    bare = TargetState(target=quote.target)
+    sent = create(quote)
+    row = holding(spec, quote, sent, {"lines": [{"id": 5, **sent["lines"][0]}]}, bare)
+    assert row.children == {"line:l1": 5, f"item:{key}": sent["lines"][0]["item_id"], f"said:{key}": 0b10010}
+    silent = TOOL.quote(lines=[TOOL.line("l1", product_code=None)])
+    (line,) = update(silent, "lines", row=row)["lines"]
+    assert (line["id"], line["costprice"], line["productcode"]) == (5, 0, "")
+    assert not {"ignoretaxcalc", "description"} & line.keys()
+    # A person put another item there: what it sells now is another line.
+    row = msgspec.structs.replace(
+        row, children=spec.children(quote, {"lines": [{"id": 5, "item_id": 4711}]}, row)
+    )
+    (line,) = update(silent, "lines", row=row)["lines"]
+    assert "id" not in line
 
 
 @pytest.mark.parametrize(("halo_says", "refused"), [(False, True), (True, False), (None, False)])
