@@ -98,8 +98,8 @@ class Intent(OwnData, frozen=True, kw_only=True):
 class TargetState(OwnData, frozen=True, kw_only=True):
     """A target's row: what Halo holds for it and how far its history has settled.
 
-    `children` maps our part keys (`site`, `user`, `line:<id>`) to Halo ids inside the record; `item:<key>` and
-    `said:<key>` are the item that a line sells in Halo and which of its optional fields we wrote. `groups` holds the
+    `children` maps our part keys (`site`, `user`, `line:<id>`) to Halo ids inside the record; `item:<key>` is
+    the item that a line sells in Halo, `said` and `said:<key>` which optional fields we wrote. `groups` holds the
     hash of each field group as last settled. `answered_hash` is the hash of the state as Halo answered it.
     `look_first` demands a look-up before the next create. `owns` is false when another target owns the record:
     this one refers to it and never updates it. `version` rises with each change of the row.

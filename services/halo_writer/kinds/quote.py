@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from msgspec import UNSET
+
 from halo.resources import QUOTATION
 from halo.wire import as_id
 from schemas.commands import Command, Notice, QuoteLine, SiteAddress, UpsertQuote
@@ -127,22 +129,54 @@ _OF_LINES = Unsaid(
     assumed=frozenset({"ignoretaxcalc"}),
 )
 LINES = LineArray("lines", "productcode", _code, _mark, _OF_LINES)
+_CARRIAGE = "carriage_price"
+_OF_QUOTE = Unsaid({_CARRIAGE: 0, "note": "", "scope": ""}, assumed=frozenset({_CARRIAGE}))
+_SAID = "said"
+"""The part of a quote's row that remembers which of those were written."""
 
 
 def _finish(command: Command, element: Row, row: TargetState) -> Row:
     """Nothing stays of what an earlier revision said and this one doesn't."""
     element = LINES.finish(command, element, row)
-    if "lines" not in element or "id" not in element:
+    if "id" not in element:
         return element
-    # A line that doesn't recur has no period, whoever gave it one.
-    lines = [{"billingperiod": 0} | line if "id" in line else line for line in element["lines"]]
-    return {"carriage_price": 0} | element | {"lines": lines}
+    # No charge for delivery is not the same as a charge of nothing: one that a person added stays.
+    element = {name: value for name, value in element.items() if name != _CARRIAGE or value}
+    unsaid = _unsaid(command, element)
+    cleared = _OF_QUOTE.cleared(element, row.children.get(_SAID))
+    element |= {name: value for name, value in cleared.items() if name in unsaid}
+    if "lines" in element:
+        # A line that doesn't recur has no period, whoever gave it one.
+        element["lines"] = [
+            {"billingperiod": 0} | line if "id" in line else line for line in element["lines"]
+        ]
+    return element
+
+
+def _unsaid(command: Command, element: Row) -> set[str]:
+    """The optional fields that the groups of an element could have, and that the source doesn't say."""
+    assert isinstance(command, UpsertQuote)
+    texts = {"note": command.note, "scope": command.description} if "title" in element else {}
+    found = {name for name, field in texts.items() if field is UNSET}
+    return found | {_CARRIAGE} if "lines" in element else found
+
+
+def _noted(command: Command, element: Row, row: TargetState, *, settled: bool) -> dict[str, int]:
+    found = LINES.noted(command, element, row, settled=settled)
+    own = _OF_QUOTE.fields.keys() & element.keys()
+    before = _OF_QUOTE.known(row.children.get(_SAID)) if "id" in element else 0
+    if "id" in element and not own:
+        return found
+    said = _OF_QUOTE.said(element)
+    return {**found, _SAID: _OF_QUOTE.of(own, said if settled else said | before, before)}
 
 
 def _children(command: Command, record: Mapping[str, Any], row: TargetState) -> dict[str, int]:
-    """The ids of its lines, and of the order that Halo itself made of it."""
+    """The ids of its lines, and of the order that Halo itself made of it; what was said of it."""
     order = as_id(record.get("salesorder_id")) or row.children.get(OWN_ORDER)
+    said = row.children.get(_SAID)
     found = LINES.children(command, record, row)
+    found |= {} if said is None else {_SAID: said}
     return found if order is None else {**found, OWN_ORDER: order}
 
 
@@ -198,7 +232,7 @@ SPEC = KindSpec(
     check=_check,
     finish=_finish,
     parts=lambda command: frozenset({"lines"}),
-    noted=LINES.noted,
+    noted=_noted,
     repeatable=LINES.repeatable,
     nested={"address": ADDRESS_FIELDS, "delivery_address": ADDRESS_FIELDS},
 )

@@ -6,7 +6,7 @@ next one gives back those that it lacks. A field that the hub never wrote is a p
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +32,15 @@ class Unsaid:
 
     def known(self, remembered: int | None) -> int:
         """What a row remembers, or what is to be assumed."""
-        return self.said(dict.fromkeys(self.assumed)) if remembered is None else remembered
+        return self._bits(self.assumed) if remembered is None else remembered
+
+    def of(self, names: Collection[str], said: int, otherwise: int) -> int:
+        """Of these fields what `said` has, of the others what `otherwise` has."""
+        bits = self._bits(names)
+        return said & bits | otherwise & ~bits
+
+    def _bits(self, names: Collection[str]) -> int:
+        return sum(1 << place for place, name in enumerate(self.fields) if name in names)
 
     def cleared(self, element: Mapping[str, Any], remembered: int | None) -> dict[str, Any]:
         """The fields that were said before and that the element doesn't mention, each with its nothing."""

@@ -30,6 +30,43 @@ async def test_a_revision_without_a_charge_for_delivery_has_none_in_halo(bench: 
     assert written["total"] == pytest.approx(1798 * 1.2)
 
 
+@pytest.mark.feature("item.shipping", part="mapper")
+@pytest.mark.parametrize("said", [None, Decimal(0)])
+async def test_a_charge_for_delivery_that_a_person_added_stays_where_the_source_never_had_one(
+    bench: Bench, said: Decimal | None
+) -> None:
+    tool = bench.tool
+    await bench.settle(*tool.whole_quote(net="899", carriage=always(said)))
+    quote = bench.row("Quotation", title="New office")["id"]
+    with bench.sandbox.client() as halo:
+        halo.post("/Quotation", json=[{"id": quote, "carriage_price": 20}]).raise_for_status()
+    two = [tool.line("l1"), tool.line("l2")]
+    await bench.settle(tool.quote(seq=(2, 1), lines=two, net="1798", carriage=always(said)))
+    written = bench.row("Quotation", title="New office")
+    assert (written["revenue"], written["carriage_price"]) == (1798.0, 20)
+    charged = tool.quote(seq=(3, 1), lines=two, net="1798", carriage=always(Decimal(9)))
+    await bench.settle(charged, tool.quote(seq=(4, 1), lines=two[:1], net="899", carriage=always(said)))
+    await bench.settle(tool.quote(seq=(5, 1), lines=two, net="1798", carriage=always(said)))
+    assert bench.row("Quotation", title="New office")["carriage_price"] == 20, "nothing was written of it"
+    await bench.settle(tool.quote(seq=(6, 1), lines=two, net="1798", carriage=always(Decimal(9))))
+    await bench.settle(tool.quote(seq=(7, 1), lines=two, net="1799", carriage=always(said)))
+    assert bench.row("Quotation", title="New office")["carriage_price"] == 0, "the source's own charge goes"
+
+
+@pytest.mark.feature("quote.upsert", part="writer")
+async def test_texts_that_a_revision_no_longer_has_are_gone_and_those_of_a_person_stay(bench: Bench) -> None:
+    tool = bench.tool
+    await bench.settle(*tool.whole_quote(note=always("Half off until May")))
+    quote = bench.row("Quotation", title="New office")["id"]
+    with bench.sandbox.client() as halo:
+        halo.post("/Quotation", json=[{"id": quote, "scope": "By hand"}]).raise_for_status()
+    await bench.settle(tool.quote(seq=(2, 1), status="Accepted", note=always("Half off until May")))
+    assert bench.row("Quotation", id=quote)["note"] == "Half off until May"
+    await bench.settle(tool.quote(seq=(3, 1), title="Newer office"))
+    after = bench.row("Quotation", id=quote)
+    assert (after["title"], after["note"], after["scope"]) == ("Newer office", "", "By hand")
+
+
 @pytest.mark.feature("quote.revision.overwrite", part="writer")
 async def test_a_line_that_no_longer_recurs_has_no_billing_period_left(bench: Bench) -> None:
     tool = bench.tool

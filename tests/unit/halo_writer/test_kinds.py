@@ -97,7 +97,8 @@ def test_a_field_is_sent_as_the_rules_own_it(field: Any, created: str | None, up
 def test_an_update_carries_the_fields_of_its_groups_alone() -> None:
     quote = TOOL.quote(note=always("N"))
     assert update(quote, "status") == {"id": 7, "status": 5}
-    assert update(quote, "lines").keys() == {"id", "lines", "carriage_price"}
+    row = TargetState(target=quote.target, children={"said": 0})
+    assert update(quote, "lines", row=row).keys() == {"id", "lines"}
     assert not {"lines", "status"} & update(quote, "head").keys()
 
 
@@ -179,7 +180,12 @@ def test_what_a_line_sold_and_said_is_known_from_the_write_and_from_the_record()
     bare = TargetState(target=quote.target)
     sent = create(quote)
     row = holding(spec, quote, sent, {"lines": [{"id": 5, **sent["lines"][0]}]}, bare)
-    assert row.children == {"line:l1": 5, f"item:{key}": sent["lines"][0]["item_id"], f"said:{key}": 0b10010}
+    assert row.children == {
+        "line:l1": 5,
+        f"item:{key}": sent["lines"][0]["item_id"],
+        f"said:{key}": 0b10010,
+        "said": 0,
+    }
     silent = TOOL.quote(lines=[TOOL.line("l1", product_code=None)])
     (line,) = update(silent, "lines", row=row)["lines"]
     assert (line["id"], line["costprice"], line["productcode"]) == (5, 0, "")
