@@ -35,7 +35,7 @@ def map_lines(source: QuoteLines, scope: Scope) -> LinesMapped:
     pricing = price_lines(source.lines, source.discount)
     scope.faults.extend(pricing.faults)
     assert scope.rules.quotes is not None, "only a tenant with quotes maps lines"
-    taxes, notices = _taxes(source, pricing.lines, scope.rules.quotes.taxes)
+    taxes, loose, notices = _taxes(source, pricing.lines, scope.rules.quotes.taxes)
     lines = tuple(
         _line(place, line, price, tax, scope)
         for place, (line, price, tax) in enumerate(zip(source.lines, pricing.lines, taxes, strict=True))
@@ -44,23 +44,28 @@ def map_lines(source: QuoteLines, scope: Scope) -> LinesMapped:
         links = [linked("lines", scope, line, line.product) for line in source.lines]
         lines = tuple(replace(line, links=values) for line, (values, _) in zip(lines, links, strict=True))
         notices = (*notices, *dict.fromkeys(notice for _, told in links for notice in told))
-    pushed = [tax for tax in taxes if tax is not None]
-    tax_total = plain(sum(pushed, Decimal(0))) if pushed else None
     told = (*pricing.notices, *notices)
     if source.shipping is None or scope.rules.items.shipping is None:
-        totals = Totals(net=from_cents(pricing.net_cents), tax=tax_total)
         carriage = None if source.shipping is None else plain(source.shipping)
-        return LinesMapped(lines, totals, told, carriage)
+        return LinesMapped(lines, _totals(pricing.net_cents, lines), (*told, *_left_out(loose)), carriage)
     charge = to_cents(source.shipping)
-    totals = Totals(net=from_cents(pricing.net_cents + charge), tax=tax_total)
     if charge:
-        lines = (*lines, _shipping_line(source, from_cents(charge), scope, taxed=bool(pushed)))
+        # The source's taxes are those of its own lines; without any they are the charge's.
+        tax = (loose or None) if not lines else None if lines[0].tax is None else Decimal(0)
+        lines = (*lines, _shipping_line(source, from_cents(charge), tax, scope))
+        loose = Decimal(0)
     # What an earlier revision may have had as its carriage would count twice.
-    return LinesMapped(lines, totals, told, Decimal(0))
+    totals = _totals(pricing.net_cents + charge, lines)
+    return LinesMapped(lines, totals, (*told, *_left_out(loose)), Decimal(0))
 
 
-def _shipping_line(source: QuoteLines, charge: Decimal, scope: Scope, *, taxed: bool) -> QuoteLine:
-    """The shipping charge as a line of the tenant's product for it. The source's taxes are those of its own lines."""
+def _totals(net_cents: int, lines: Sequence[QuoteLine]) -> Totals:
+    pushed = [line.tax for line in lines if line.tax is not None]
+    return Totals(net=from_cents(net_cents), tax=plain(sum(pushed, Decimal(0))) if pushed else None)
+
+
+def _shipping_line(source: QuoteLines, charge: Decimal, tax: Decimal | None, scope: Scope) -> QuoteLine:
+    """The shipping charge as a line of the tenant's product for it."""
     product = scope.rules.items.shipping
     assert product is not None, "only a tenant with a shipping product has such a line"
     line_id, taken = "shipping", {line.id for line in source.lines}
@@ -74,7 +79,7 @@ def _shipping_line(source: QuoteLines, charge: Decimal, scope: Scope, *, taxed: 
         base_price=charge,
         price=charge,
         discount_percent=Decimal(0),
-        tax=Decimal(0) if taxed else None,
+        tax=tax,
     )
 
 
@@ -105,26 +110,27 @@ def _line(place: int, line: Line, price: LinePrice, tax: Decimal | None, scope: 
 
 def _taxes(
     source: QuoteLines, prices: Sequence[LinePrice], rules: Taxes
-) -> tuple[list[Decimal | None], tuple[Notice, ...]]:
+) -> tuple[list[Decimal | None], Decimal, tuple[Notice, ...]]:
     """Each line's tax: as the source gives it, or its share of the document's taxes. None where none is pushed.
 
+    Beside them what of the document's taxes has no line to be on.
     A line's tax doesn't say who calculated it, so lines count only where no calculator of the document is skipped.
     """
     none: list[Decimal | None] = [None] * len(source.lines)
     if not rules.push:
-        return none, ()
+        return none, Decimal(0), ()
     skipped = [tax for tax in source.taxes if tax.calculator and folded(tax.calculator) in rules.skipped]
     kept = [tax for tax in source.taxes if tax not in skipped]
     on_lines = [line.tax for line in source.lines if line.tax is not None]
     if on_lines and not skipped:
-        return [Decimal(0) if line.tax is None else plain(line.tax) for line in source.lines], ()
+        return [Decimal(0) if line.tax is None else plain(line.tax) for line in source.lines], Decimal(0), ()
     sent = sum((tax.amount for tax in kept), Decimal(0))
     whole = max(sum(on_lines, Decimal(0)), sum((tax.amount for tax in source.taxes), Decimal(0)), key=abs)
     told = (*map(_skipped, skipped), *_left_out(whole - sent, any_sent=bool(kept)))
-    if not kept:
-        return none, told
+    if not kept or not source.lines:
+        return none, plain(sent), told
     shares = spread(to_cents(sent), [price.cents for price in prices])
-    return [from_cents(share) for share in shares], told
+    return [from_cents(share) for share in shares], Decimal(0), told
 
 
 def _skipped(tax: Tax) -> Notice:
@@ -132,7 +138,7 @@ def _skipped(tax: Tax) -> Notice:
     return Notice(code="tax.skipped", message=message)
 
 
-def _left_out(amount: Decimal, *, any_sent: bool) -> tuple[Notice, ...]:
+def _left_out(amount: Decimal, *, any_sent: bool = False) -> tuple[Notice, ...]:
     """What Halo's total lacks: lines may carry more tax than those that the document names."""
     if not amount:
         return ()

@@ -78,3 +78,17 @@ def test_neither_the_documents_discount_nor_its_taxes_fall_on_shipping() -> None
 def test_a_line_of_the_source_with_the_same_id_stays_itself() -> None:
     made = shipped("10", FREIGHT, lines=[line(1) | {"id": "shipping"}, line(2) | {"id": "shipping."}])
     assert [one.id for one in made.lines] == ["shipping", "shipping.", "shipping.."]
+
+
+@pytest.mark.feature("money.tax", part="mapper")
+def test_taxes_of_a_quote_without_lines_are_on_its_charge_or_told() -> None:
+    taxes = [{"name": "VAT", "amount": "2.4"}, {"name": "US", "amount": "1", "calculator": "avalara"}]
+    made = shipped("12", FREIGHT, lines=[], taxes=taxes)
+    assert [(one.name, one.tax) for one in made.lines] == [("Freight", Decimal("2.4"))]
+    assert made.quote.totals == Field(value=Totals(net=Decimal(12), tax=Decimal("2.4")))
+    assert [notice.code for notice in made.quote.notices] == ["tax.skipped", "tax.left_out"]
+    for charge, sections in (("12", {}), (None, FREIGHT), ("0", FREIGHT)):
+        lost = shipped(charge, sections, lines=[], taxes=taxes[:1]).quote
+        (notice,) = lost.notices
+        assert (notice.code, "2.4" in notice.message) == ("tax.left_out", True)
+        assert lost.totals == Field(value=Totals(net=Decimal(0)))
