@@ -29,6 +29,13 @@ _TICKETS = "Configuration > Tickets > General Settings"
 _QUOTATIONS = "Configuration > Quotations"
 _FIELD_LIST = "Configuration > Tickets > Opportunity Types > {} > Field List"
 
+_ORDER_ON_APPROVAL = "create_so_on_quote_approved"
+_AN_ORDER_EACH = (
+    "Halo makes a sales order by itself of each quote that is approved, and with quotes.revisions: new each approved "
+    "revision and status is a quote of its own: what was sold once is ordered several times"
+)
+_ONE_ORDER = f"{_QUOTATIONS}: switch off the sales order on approval, or choose another quotes.revisions"
+
 SWITCHES: tuple[tuple[str, str, str, str], ...] = (
     (
         "clientMainContactCompulsary",
@@ -43,9 +50,9 @@ SWITCHES: tuple[tuple[str, str, str, str], ...] = (
         f'{_TICKETS}: switch off "When reassigning Tickets to Agents, check for ongoing Appointments"',
     ),
     (
-        "create_so_on_quote_approved",
+        _ORDER_ON_APPROVAL,
         "sales orders of approved quotes",
-        "Halo makes a sales order by itself when a quote is approved, beside the hub's",
+        "Halo makes a sales order by itself of each quote that is approved, beside one that the hub made before",
         f"{_QUOTATIONS}: switch off the sales order on approval, or leave quotes.sales_order off",
     ),
     (
@@ -68,7 +75,9 @@ async def check_settings(client: HaloClient, rules: RuleSet, findings: Findings)
     if rules.opportunities is None:
         return
     reply = await client.get(CONTROL)
-    findings.checks += _unread(reply) if not _is_row(reply) else judge_switches(reply.body)
+    findings.checks += (
+        _unread(reply) if not _is_row(reply) else judge_switches(reply.body, revises_anew(rules))
+    )
     for name, type_id in _types(rules, findings).items():
         reply = await client.get(TICKET_TYPE, type_id)
         if _is_row(reply):
@@ -77,11 +86,19 @@ async def check_settings(client: HaloClient, rules: RuleSet, findings: Findings)
             findings.checks += [_unknown(f"{what} of {name}", reply) for what in ("target date", "fields")]
 
 
-def judge_switches(control: Row) -> Iterator[Check]:
-    """What Halo's settings mean for the hub, a line each."""
+def revises_anew(rules: RuleSet) -> bool:
+    """Whether the quotes of any source are a Halo quote for each revision and status."""
+    every = [rules, *(rules.for_source(source) for source in rules.sources)]
+    return any(one.quotes is not None and one.quotes.revisions == "new" for one in every)
+
+
+def judge_switches(control: Row, several_quotes: bool = False) -> Iterator[Check]:
+    """What Halo's settings mean for the hub, a line each; `several_quotes` where one quote is several in Halo."""
     for key, name, why, fix in SWITCHES:
         value = control.get(key)
-        if value is True:
+        if value is True and key == _ORDER_ON_APPROVAL and several_quotes:
+            yield Check(name=name, verdict="warning", detail=_AN_ORDER_EACH, fix=_ONE_ORDER)
+        elif value is True:
             yield Check(name=name, verdict="warning", detail=why, fix=fix)
         elif value is False:
             yield Check(name=name, verdict="ok", detail="switched off in Halo")

@@ -82,6 +82,23 @@ async def test_an_order_that_halo_made_on_approval_is_the_quotes_order(
 
 
 @pytest.mark.feature("won.sales_order", part="writer")
+@pytest.mark.feature("quote.revision.new", part="writer")
+async def test_of_a_quote_that_is_several_halo_makes_an_order_each_and_the_hub_none_beside_them(
+    make_bench: MakeBench,
+) -> None:
+    bench = await make_bench(rows=APPROVED, more_rules=WITH_ORDERS)
+    tool = bench.tool
+    await bench.settle(*tool.whole_quote(org_name=CLIENT)[:-1])
+    orders = {scope: sales_order(tool, quote_scope=scope) for scope in ("1:accepted", "2:accepted")}
+    for scope, order in orders.items():
+        await bench.settle(state_of(tool, scope, status="Accepted"), order)
+    assert bench.requests("POST", "^/SalesOrder$") == []
+    assert len(bench.rows("SalesOrder")) == 2, "Halo's own: docs/halo-settings.md says to switch them off"
+    found = {bench.outcome(order).halo_id for order in orders.values()}
+    assert found == {min(row["id"] for row in bench.rows("SalesOrder"))}
+
+
+@pytest.mark.feature("won.sales_order", part="writer")
 async def test_an_order_of_another_halo_quote_of_the_same_source_quote_counts_and_a_strangers_does_not(
     bench: Bench,
 ) -> None:

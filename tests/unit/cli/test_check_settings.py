@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cli.check_settings import judge_fields, judge_switches, linked_fields
+from cli.check_settings import judge_fields, judge_switches, linked_fields, revises_anew
 from hub.tenants.load import from_text
 from schemas.control import Check
 
@@ -55,6 +55,31 @@ def test_a_setting_that_is_on_is_a_warning_with_its_page(key: str, name: str, pa
     found = switches(ALL_OFF | {key: True})
     assert [check.name for check in found.values() if check.verdict == "warning"] == [name]
     assert page in (found[name].fix or "")
+
+
+@pytest.mark.feature("quote.revision.new", part="mapper")
+@pytest.mark.parametrize(
+    ("quotes", "override", "warned"),
+    [("new", "", True), ("overwrite", "new", True), ("overwrite", "", False)],
+)
+def test_an_order_for_each_approved_quote_is_told_where_a_quote_is_several(
+    quotes: str, override: str, warned: bool
+) -> None:
+    file = {
+        "tenant": "acme",
+        "halo": {"url": "https://acme.halopsa.com", "client_id": "x", "client_secret": "env:X"},
+        "items": {"asset_group": "Hardware"},
+        "opportunities": {"ticket_type": "Opportunity"},
+        "quotes": {"revisions": quotes},
+        "sources": {"quoter": {"quotes": {"revisions": override}}} if override else {},
+    }
+    several = revises_anew(from_text(json.dumps(file)))
+    checks = judge_switches(ALL_OFF | {"create_so_on_quote_approved": True}, several)
+    (check,) = [one for one in checks if one.verdict == "warning"]
+    assert ("quotes.revisions: new" in check.detail, "another quotes.revisions" in (check.fix or "")) == (
+        warned,
+        warned,
+    )
 
 
 def test_a_setting_that_halo_does_not_tell_is_unknown() -> None:
