@@ -19,6 +19,7 @@ from services.halo_writer.kinds.base import (
     element_to_create,
     element_to_update,
     holding,
+    lost_lines,
     sending,
     with_others,
 )
@@ -37,7 +38,7 @@ class Writing:
         self._closing = closing
         self._poster = poster
 
-    async def create(self) -> Ended | Parked:
+    async def create(self) -> Ended | Parked | None:
         course = self._course
         tools, command = course.tools, course.command
         waiting = await self._inquiry.resolve(command.state_fields())
@@ -54,7 +55,8 @@ class Writing:
         finally:
             tools.files.forget(course.work)
 
-    async def update(self, halo_id: int, groups: tuple[str, ...]) -> Ended | Parked:
+    async def update(self, halo_id: int, groups: tuple[str, ...]) -> Ended | Parked | None:
+        """None when Halo refused it for lines that it has no more: more is known now, and nothing was written."""
         course = self._course
         spec, command = course.spec, course.command
         waiting = await self._inquiry.resolve(
@@ -73,7 +75,16 @@ class Writing:
         course.row = msgspec.structs.replace(course.row, halo_id=halo_id)
         return await self._write("update", element)
 
-    async def _write(self, operation: Literal["create", "update"], element: Row) -> Ended | Parked:
+    async def _knows_better(self, element: Row, halo_id: int, withdrawn: TargetState) -> bool:
+        """Whether Halo, asked after it refused an update, lacks lines that this named."""
+        course = self._course
+        if not course.spec.parts(course.command) & element.keys():
+            return False
+        await self._save(withdrawn)
+        await self._inquiry.read_back(halo_id, compares=False)
+        return lost_lines(course.spec, course.command, element, course.record)
+
+    async def _write(self, operation: Literal["create", "update"], element: Row) -> Ended | Parked | None:
         """Intent, request, and what its answer means. `sent_at` is taken before the request can leave."""
         course = self._course
         tools = course.tools
@@ -104,15 +115,19 @@ class Writing:
 
     async def _answered(
         self, reply: Reply, intent: Intent, before: TargetState, element: Row
-    ) -> Ended | Parked:
+    ) -> Ended | Parked | None:
         course = self._course
         match reply.outcome:
             case Outcome.APPLIED:
                 return await self._applied(reply.body, intent, element)
             case Outcome.REJECTED:
                 course.row = tell.withdrawn(before, course.row.version)
-                if intent.operation == "update" and reply.not_found:
-                    return await self._closing.gone(before.halo_id)
+                if intent.operation == "update":
+                    assert before.halo_id is not None, "what is updated is there"
+                    if reply.not_found:
+                        return await self._closing.gone(before.halo_id)
+                    if await self._knows_better(element, before.halo_id, course.row):
+                        return None
                 text = reply.text or f"Halo answered {reply.status}"
                 return await self._closing.rejected("halo.rejected", text, known_fix(reply.text))
             case Outcome.AMBIGUOUS:

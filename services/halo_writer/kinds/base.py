@@ -197,6 +197,14 @@ def _ids(lines: Iterable[Mapping[str, Any]]) -> set[Any]:
     return {line.get("id") for line in lines}
 
 
+def lost_lines(spec: KindSpec, command: Command, element: Row, record: Mapping[str, Any]) -> bool:
+    """Whether an element names lines that the record no longer has: a person deleted them in Halo."""
+    return any(
+        _ids(element[name]) - _ids(record.get(name) or ()) - {None}
+        for name in spec.parts(command) & element.keys()
+    )
+
+
 def with_others(spec: KindSpec, command: Command, element: Row, record: Mapping[str, Any]) -> Row:
     """The element with what Halo holds of its nested objects, and with the lines that others put into its arrays.
 
