@@ -122,10 +122,13 @@ def _taxes(
     skipped = [tax for tax in source.taxes if tax.calculator and folded(tax.calculator) in rules.skipped]
     kept = [tax for tax in source.taxes if tax not in skipped]
     on_lines = [line.tax for line in source.lines if line.tax is not None]
+    by_line = sum(on_lines, Decimal(0))
+    whole = max(by_line, sum((tax.amount for tax in source.taxes), Decimal(0)), key=abs)
     if on_lines and not skipped:
-        return [Decimal(0) if line.tax is None else plain(line.tax) for line in source.lines], Decimal(0), ()
+        # The document may name more, a delivery's for example.
+        given = [Decimal(0) if line.tax is None else plain(line.tax) for line in source.lines]
+        return [*given], Decimal(0), _left_out(whole - by_line, any_sent=True)
     sent = sum((tax.amount for tax in kept), Decimal(0))
-    whole = max(sum(on_lines, Decimal(0)), sum((tax.amount for tax in source.taxes), Decimal(0)), key=abs)
     told = (*map(_skipped, skipped), *_left_out(whole - sent, any_sent=bool(kept)))
     if not kept or not source.lines:
         return none, plain(sent), told

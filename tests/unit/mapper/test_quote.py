@@ -227,6 +227,17 @@ def test_taxes_of_lines_go_as_given() -> None:
 
 
 @pytest.mark.feature("money.tax", part="mapper")
+@pytest.mark.parametrize(("document", "told"), [("2.5", None), ("1", None), ("6.5", "4 of the tax")])
+def test_what_the_document_names_beyond_its_lines_taxes_is_told(document: str, told: str | None) -> None:
+    made = mapped(taxed(("VAT", document, None), lines=[line(1, tax="2.5"), line(2)])).quote
+    assert made.totals == Field(value=Totals(net=Decimal(200), tax=Decimal("2.5")))
+    assert [(one.code, told in one.message) for one in made.notices if told] == [
+        ("tax.left_out", True)
+    ] * bool(told)
+    assert len(made.notices) == bool(told)
+
+
+@pytest.mark.feature("money.tax", part="mapper")
 def test_taxes_of_the_document_are_spread_to_the_cent() -> None:
     data = taxed(("VAT", "10.01", None), ("Levy", "0.99", "own"), lines=[line(1), line(2), line(3)])
     made = mapped(data)
