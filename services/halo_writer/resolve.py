@@ -222,10 +222,11 @@ async def _sold(
         row = await catalogue.by_id(conn, command.target.tenant, command.target.instance, "item", item_id)
         if row is not None:
             data = msgspec.json.decode(row.data)
-            most = data.get("maxitemdiscount")
+            most = Decimal(str(data.get("maxitemdiscount") or 0))
             known[item_id] = SoldItem(
                 recurring=bool(data.get("isrecurringitem")),
-                max_discount_percent=None if most is None else Decimal(str(most)),
+                # Of an item that the hub has just made Halo's own word is kept: 0 is no bound.
+                max_discount_percent=most if most > 0 else None,
                 group_id=as_id(data.get("assetgroup_id")),
             )
     return known

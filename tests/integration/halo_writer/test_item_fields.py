@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from hub.store import catalogue
 from schemas.commands import AccountCodes, ItemAccounts, Named
 from tests.integration.halo_writer.bench import Bench, MakeBench
 from tests.unit.halo_writer.build import always, changed
@@ -177,6 +178,19 @@ async def test_a_pushed_product_that_halo_lacks_is_created_and_the_next_quote_se
 
 
 # What a quote may not sell
+
+
+@pytest.mark.feature("money.discount", part="writer")
+async def test_an_item_that_halo_answers_without_a_bound_takes_any_discount(bench: Bench) -> None:
+    """Halo's word for none is 0, also in its answer to the write that made the item."""
+    tool, made = bench.tool, changed(bench.tool.item("SH-1U", "Rack Shelf"))
+    await bench.settle(made)
+    item, instance = bench.row("Item", name="Rack Shelf")["id"], tool.instance
+    async with bench.store.write() as conn:
+        await catalogue.upsert_own(conn, tool.tenant, instance, "item", item, {"maxitemdiscount": 0})
+    half = tool.line("l1", "SH-1U", name="Rack Shelf", price=Decimal("449.5"), discount_percent=Decimal(50))
+    await bench.settle(*tool.whole_quote(items=[made], lines=[half]))
+    assert bench.row("Quotation", title="New office")["revenue"] == 449.5
 
 
 @pytest.mark.feature("money.discount", part="writer")
