@@ -29,9 +29,9 @@ def site_id(customer: Customer) -> str:
 
 
 def user_id(contact: Contact, customer: Customer) -> str:
-    """A contact without an id is known by its email, or its name, within its client."""
+    """A person of the client: by its own id, by its email, or by its name. Who changes companies is another user."""
     if contact.id:
-        return contact.id
+        return bounded(f"{client_id(customer)}/{contact.id}")
     if contact.halo_id is not None:
         return f"halo:{contact.halo_id}"
     own = f"email:{folded(contact.email)}" if contact.email else f"name:{folded(contact.name)}"

@@ -173,7 +173,7 @@ def test_region_country_and_postcode_need_no_entry() -> None:
     [
         (
             {"name": "Jo", "id": "p-1", "halo_id": 3, "email": "Jo@X.example"},
-            "p-1",
+            "c-1/p-1",
             (Match(by="halo_id", value=3), Match(by="our_key"), Match(by="email", value="Jo@X.example")),
         ),
         ({"name": "Jo", "halo_id": 3}, "halo:3", (Match(by="halo_id", value=3), Match(by="our_key"))),
@@ -191,6 +191,17 @@ def test_a_person_without_a_halo_id_is_still_matched(
     user = mapped(quote(contact=contact)).user
     assert user.target.id == source_id
     assert user.match == match
+
+
+def test_a_person_who_changes_companies_is_another_user_and_the_quote_is_for_that_one() -> None:
+    """A Halo user belongs to one client: the quote of another must not name it."""
+    contact = {"name": "Jo", "id": "p-1"}
+    before, after = (
+        mapped(quote(contact=contact, customer={"name": "X", "id": id_})) for id_ in ("c-1", "c-2")
+    )
+    assert before.user.target != after.user.target
+    assert after.quote.user == Field(value=after.user.target)
+    assert after.user.client == after.quote.client
 
 
 @pytest.mark.feature("user.match", part="mapper")
