@@ -6,8 +6,6 @@ A query parameter that is not here is ignored without a word, as Halo does.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-NONE: Mapping[str, str] = {}
-
 
 @dataclass(frozen=True, slots=True)
 class Resource:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Literal
 
 from schemas.base import Text
 from schemas.quotes import ProductData
@@ -22,6 +21,3 @@ class SourceProduct(ProductData, frozen=True, kw_only=True):
     """What one costs the seller."""
     frequency: Text | None = None
     """How often it recurs, in the producer's word; none is one-time."""
-
-
-ProductEventType = Literal["product.upserted.v1"]

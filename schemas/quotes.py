@@ -331,11 +331,6 @@ class QuoteConversion(SourceData, frozen=True, kw_only=True):
     """What the producer's user has been asked already."""
 
 
-QuoteEventType = Literal[
-    "quote.published.v1", "quote.updated.v1", "quote.status_changed.v1", "quote.converted.v1"
-]
-
-
 def unsaid_faults(document: Any) -> Iterator[tuple[str, str]]:
     """What is wrong with a quote's JSON that its JSON Schema can't say, as (path, problem); any JSON is taken.
 

@@ -98,7 +98,6 @@ KINDS: Mapping[CatalogueKind, Records | Reference | CodeList] = {
 RECORD_KINDS: frozenset[CatalogueKind] = frozenset(
     kind for kind, how in KINDS.items() if isinstance(how, Records)
 )
-REFERENCE_KINDS: frozenset[CatalogueKind] = frozenset(KINDS) - RECORD_KINDS
 
 
 class Seen(msgspec.Struct, frozen=True):

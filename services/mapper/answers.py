@@ -26,7 +26,7 @@ Answered = dict[str, Answer]
 _DECODER = msgspec.json.Decoder(Answered)
 
 
-def quote_of(answered: DecisionAnswered) -> RecordKey | None:
+def quote_asked_about(answered: DecisionAnswered) -> RecordKey | None:
     """The quote that an answer is about; None when it is not the mapper's to take up."""
     target = answered.target
     about_quote = answered.question in (EXISTS, MISSING) and target.kind == "quote"

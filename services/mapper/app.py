@@ -1,8 +1,8 @@
 """The mapper's composition root: source events from Kafka, through `service.Mapper`, to commands on Kafka.
 
-Main path of an event: `Consumer` → `service.Mapper.handle` → `intake.read` (is it one) → `record.fold` (the whole of
-its entity) → `quote.desired` and `quote.commands` (the mapping) → `emit.command_message` → `Publisher`. Where a
-quote's status is mapped: `quote._status`. Beside it `settings_duty.SettingsDuty` publishes tenant files.
+Main path of an event: `Consumer` → `service.Mapper.handle` → `intake.read` (is it one) → `batch.Batch` → `record.fold`
+(the whole of its entity) → `quote.desired` and `quote.commands` (the mapping) → `emit.command_message` → `Publisher`.
+Where a quote's status is mapped: `status.quote_status`. Beside it `settings_duty.SettingsDuty` publishes tenant files.
 """
 
 from __future__ import annotations

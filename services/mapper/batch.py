@@ -46,19 +46,13 @@ Result = Literal[
     "unanswered",
     "no_opportunity",
 ]
+"""How an event ended: `waiting` for its entity's base, `parked` until its tenant has rules, `switched_off` by these;
+the last three write nothing of a quote, as `winning.NotWritten` says."""
 
 _CONFLICT = Fault("revision", "another event of this entity has this revision with other content")
 _MIXED = Fault("revision", "an entity's events all carry a revision, or none does; this one differs")
 # Each attribute's name and text, and more than there are of them.
 _MOST_ATTRIBUTE_BYTES = 64 * 1024
-_FIXES = {
-    "revision.conflict": "let the producer raise the revision with every change, then publish the event again",
-    "ordering.mixed": "let the producer send a revision with every event of an entity, or with none",
-    "data.too_large": "split the document, and publish its parts",
-    "mapping.rejected": "mend the tenant's rules or the quote, then redrive this dead letter",
-    "mapper.failed": "this is a fault of the hub: report it with this dead letter, and redrive it after the repair",
-    "command.too_large": "split the quote: its command is larger than a message may be",
-}
 
 
 class Settled(msgspec.Struct, frozen=True):
@@ -71,7 +65,10 @@ class Settled(msgspec.Struct, frozen=True):
 class Batch:
     """Folds and maps events onto the records that were loaded for them. Made anew for each batch.
 
-    `asking` has the questions that wait for a person by what was mapped last of each record, and the event of that.
+    `waiting` has the last event of each entity whose base has not come, `orphans` the quote that a file among them
+    needs, `arrived` the entities that wait no more, `parked` the events whose tenant has no rules yet. `asking` has the
+    questions that wait for a person by what was mapped last of each record, and the event of that. `surprises` are
+    errors that nobody foresaw; their events are refused.
     """
 
     def __init__(
@@ -253,4 +250,4 @@ def _quiet(folded: Folded) -> Result:
 
 
 def _refuse(event: Event, reason: str, faults: tuple[Fault, ...]) -> Refused:
-    return refused(event.record, event.envelope, reason, faults, _FIXES[reason])
+    return refused(event.record, event.envelope, reason, faults)

@@ -44,7 +44,7 @@ class Orphan(msgspec.Struct, frozen=True):
     quote: RecordKey
 
 
-def quote_of(record: Record) -> RecordKey | None:
+def quote_of_file(record: Record) -> RecordKey | None:
     """The quote that says which opportunity a file is for; None when the file says it itself."""
     owner = _FILE_DECODER.decode(record.groups["head"].data).owner
     return RecordKey(record.tenant, record.source, "quote", owner.id) if owner.kind == "quote" else None
@@ -56,7 +56,7 @@ def map_file(
     """The command of a file that was added by itself; `quote` gives the folded record of its quote, if there is one."""
     if rules.opportunities is None:
         return "switched_off"
-    added, key = _FILE_DECODER.decode(record.groups["head"].data), quote_of(record)
+    added, key = _FILE_DECODER.decode(record.groups["head"].data), quote_of_file(record)
     link = QuoteLink(id=added.owner.id)
     if key is not None:
         its_quote = quote(key)

@@ -15,7 +15,7 @@ from schemas.envelope import Envelope, EnvelopeInvalid, Fault, ahead_of, from_he
 from schemas.faults import MAX_DEPTH, DataInvalid, decode_source, depth, too_deep
 from schemas.registry import SOURCE_TYPES, TYPES, decode
 from schemas.topics import CONTROL, is_keyed_by
-from services.mapper.answers import quote_of
+from services.mapper.answers import quote_asked_about
 from services.mapper.parts import SourceDocument
 from services.mapper.refs import MAX_ID
 
@@ -29,10 +29,16 @@ _FIXES = {
     "data.too_deep": "let the producer send the data less deep, and publish the event again",
     "type.unknown": "if a newer release reads this type, upgrade the hub and redrive this dead letter; "
     "else let the producer send a type that is listed",
-    "topic.mismatch": "let the producer publish it there",
+    "topic.mismatch": "let the producer publish the event again, on this topic",
     "time.ahead": "correct the clock that is wrong, the producer's or the hub's; then redrive this dead letter",
     "data.too_large": "split the document, and publish its parts",
+    "revision.conflict": "let the producer raise the revision with every change, then publish the event again",
+    "ordering.mixed": "let the producer send a revision with every event of an entity, or with none",
+    "mapping.rejected": "mend the tenant's rules or the quote, then redrive this dead letter",
+    "mapper.failed": "this is a fault of the hub: report it with this dead letter, and redrive it after the repair",
+    "command.too_large": "split the quote: its command is larger than a message may be",
 }
+"""What to do about a dead letter, by its reason."""
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -101,7 +107,7 @@ def _answer(record: Record) -> Event | NotOurs:
         answered: DecisionAnswered = decode(envelope.type, record.value or b"")
     except (EnvelopeInvalid, msgspec.DecodeError) as error:
         return NotOurs(str(error))
-    key = quote_of(answered)
+    key = quote_asked_about(answered)
     if key is None:
         return NotOurs()
     if key.tenant != envelope.tenant or not is_keyed_by(CONTROL, record.key, envelope.tenant):
@@ -111,23 +117,19 @@ def _answer(record: Record) -> Event | NotOurs:
     return Event(record, envelope, answered, key)
 
 
-def refused(
-    record: Record, envelope: Envelope | None, reason: str, faults: tuple[Fault, ...], fix: str | None = None
-) -> Refused:
+def refused(record: Record, envelope: Envelope | None, reason: str, faults: tuple[Fault, ...]) -> Refused:
     """The dead letter of a record, with its faults."""
     said = "; ".join(map(str, faults[:MAX_FAULTS_SAID]))
     if len(faults) > MAX_FAULTS_SAID:
         said = f"{said}; and {len(faults) - MAX_FAULTS_SAID} more"
-    fix = fix or _FIXES.get(reason)
-    letter = of_record(record, "mapper", reason, said, envelope=envelope, faults=faults, fix=fix)
+    letter = of_record(record, "mapper", reason, said, envelope=envelope, faults=faults, fix=_FIXES[reason])
     return Refused(record, envelope, reason, letter)
 
 
 def unforeseen(record: Record, error: Exception) -> Refused:
     """The dead letter of a record that `read` itself fell over, which names no tenant: it was not understood."""
     fault = Fault("", f"the hub can't read it: {type(error).__name__}")
-    fix = "this is a fault of the hub: report it with this dead letter, and redrive it after the repair"
-    return refused(record, None, "mapper.failed", (fault,), fix)
+    return refused(record, None, "mapper.failed", (fault,))
 
 
 def _misplaced(record: Record, envelope: Envelope) -> Fault | None:

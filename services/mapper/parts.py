@@ -30,7 +30,7 @@ GroupName = Literal["head", "lines", "status", "link", "conversion", "answers", 
 GROUPS: tuple[GroupName, ...] = ("head", "lines", "status", "link", "conversion", "answers", "answered")
 """`answers` are what the producer's own user was asked, `answered` what people have answered to the hub."""
 WHOLE: frozenset[GroupName] = frozenset({"head", "lines"})
-"""What an event that carries one of these is mapped to: all of the quote."""
+"""An event that carries one of these is mapped to all that the quote embeds, too; another to the quote alone."""
 
 
 class Parties(Protocol):

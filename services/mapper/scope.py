@@ -23,7 +23,7 @@ NO_BASIS = Basis(event_id="", event_type="", origin="", subject="", rule_sequenc
 
 
 class MappingRejected(Exception):
-    """The quote can't be mapped under the present rules; `faults` lists everything that a person must mend."""
+    """The document can't be mapped under the present rules; `faults` lists everything that a person must mend."""
 
     def __init__(self, faults: tuple[Fault, ...]) -> None:
         self.faults = faults

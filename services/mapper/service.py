@@ -35,7 +35,7 @@ from schemas.registry import SOURCE_TYPES, encode
 from schemas.topics import CONTROL
 from services.mapper.batch import Batch, DesiredCache
 from services.mapper.emit import question_event
-from services.mapper.files import quote_of
+from services.mapper.files import quote_of_file
 from services.mapper.intake import Event, NotOurs, Refused, Tombstone, read, unforeseen
 from services.mapper.questions import Question, as_notice, row_key
 
@@ -172,9 +172,12 @@ class Mapper:
         return lost, [result for result in ended if isinstance(result, Refused)]
 
     async def _save(self, mapped: Batch, asked: Collection[tuple[str, str]]) -> set[RecordKey]:
-        """`asked` are the rows of questions, as (tenant, key), that there were."""
+        """Save what the pass came to; the keys whose records another process changed meanwhile, of which nothing is.
+
+        `asked` are the rows of questions, as (tenant, key), that there were.
+        """
         changed = mapped.changed()
-        asking = {key: rows for key, rows in mapped.asking.items() if rows[1]}
+        asking = {key: (event, questions) for key, (event, questions) in mapped.asking.items() if questions}
         answered = {
             key for key in mapped.asking.keys() - asking.keys() if (key.tenant, _row_key(key)) in asked
         }
@@ -280,7 +283,7 @@ def _quotes_of_files(events: Iterable[Event], loaded: Iterable[LoadedRecord]) ->
     }
     if not keys:
         return keys
-    known = {quote_of(record) for record in loaded if record.kind == "file"}
+    known = {quote_of_file(record) for record in loaded if record.kind == "file"}
     return keys | {key for key in known if key is not None}
 
 

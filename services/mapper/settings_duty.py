@@ -100,7 +100,7 @@ class SettingsDuty:
             async with self._store.read() as conn:
                 waiting = await pending.of_tenant(conn, tenant, "mapper")
             rows = [row for row in waiting if row.reason == SETTINGS]
-            rows += await self._files(
+            rows += await self._whose_quote_came(
                 [row for row in waiting if row.waits_for is not None and row.not_before <= now], now
             )
             for start in range(0, len(rows), _CHUNK):
@@ -110,7 +110,7 @@ class SettingsDuty:
                 _log.info("settings.released", tenant=tenant, events=len(rows))
         return released
 
-    async def _files(self, rows: Sequence[pending.Pending], now: float) -> list[pending.Pending]:
+    async def _whose_quote_came(self, rows: Sequence[pending.Pending], now: float) -> list[pending.Pending]:
         """The files whose quotes have come; the others are asked about after as long again as they have waited."""
         owners = {row.target_key: _quote_of(row) for row in rows}
         async with self._store.read() as conn:
