@@ -15,13 +15,12 @@ from cli.messages import action, who
 from cli.output import Json, print_json, print_table, say
 from hub.bus.records import Record
 from hub.settings import Settings
-from hub.store import pending, records, targets
+from hub.store import pending, records
 from hub.store.records import RecordKey
 from schemas.answers import EXISTS, GONE, MISSING, SEVERAL, UNPROVEN
 from schemas.control import DecisionAnswered, DecisionRequested
 from schemas.targets import PICKED
 from schemas.topics import CONTROL
-from services.halo_writer.ending import was_rejected
 from services.mapper.opportunity import link_of
 
 ANSWERED = "decision.answered.v1"
@@ -163,16 +162,14 @@ async def _read(settings: Settings, tenant: str | None) -> list[Question]:
 
 
 async def _as_it_is_now(conn: AsyncConnection, question: Question) -> Question:
-    """The question, open no more where the opportunity that is gone is no longer its quote's, or is there again."""
+    """The question, open no more where the opportunity that is gone is no longer its quote's."""
     target = question.data.target
     if question.data.question != GONE or not question.open:
         return question
     key = RecordKey(target.tenant, target.source, "quote", target.id)
     record = (await records.load_many(conn, {key})).get(key)
-    row = (await targets.load(conn, [target])).get(target)
     named = record is None or f"{PICKED}{link_of(record).halo_id}" == target.scope
-    there = row is not None and row.last_outcome is not None and not was_rejected(row.last_outcome)
-    return question if named and not there else msgspec.structs.replace(question, open=False)
+    return question if named else msgspec.structs.replace(question, open=False)
 
 
 def _line(question: Question) -> dict[str, Any]:

@@ -107,7 +107,7 @@ class Backlog:
         )
         messages = []
         if asks:
-            messages.append(tell.decision_requested(work, parked, row.since))
+            messages.append(tell.decision_requested(work, work.command.target, parked, row.since))
             _log.warning(
                 "decision.requested",
                 tenant=self._tenant,

@@ -18,8 +18,9 @@ from schemas.envelope import Envelope, headers_of
 from schemas.identity import derived_id, group_hashes, outcome_id
 from schemas.outcomes import DeadLetter, DuplicateSuspected, Outcome, Result, Status
 from schemas.registry import decode, encode
-from schemas.targets import PICKED, Intent, Target, TargetState
+from schemas.targets import Intent, Target, TargetState
 from schemas.topics import COMMANDS, CONTROL, DEAD_LETTERS, OUTCOMES, TARGETS
+from services.halo_writer.gone import picked_by
 from services.halo_writer.tools import Parked
 from services.halo_writer.work import Superseded, Work
 
@@ -250,17 +251,16 @@ def duplicate_suspected(target: Target, halo_ids: tuple[int, ...], why: str, now
 
 def gone_question(work: Work, ending: Ending, now: float) -> list[Outgoing]:
     """Whether the quote whose opportunity a person picked, and which was deleted since, is to get one of its own."""
-    target = work.command.target
-    if ending.code != GONE or not target.scope.startswith(PICKED):
+    picked = picked_by(work.command)
+    if ending.code != GONE or picked is None:
         return []
     said = f"{ending.message}: shall the quote get an opportunity of its own?"
-    return [decision_requested(work, Parked("", 0.0, None, said, GONE, (NEW,)), now)]
+    return [decision_requested(work, picked, Parked("", 0.0, None, said, GONE, (NEW,)), now)]
 
 
-def decision_requested(work: Work, parked: Parked, now: float) -> Outgoing:
-    """A question that only a person can answer, for the control topic."""
+def decision_requested(work: Work, target: Target, parked: Parked, now: float) -> Outgoing:
+    """A question about a target that only a person can answer, for the control topic."""
     assert parked.question is not None, "only what asks is told"
-    target = work.command.target
     asked = DecisionRequested(
         target=target, question=parked.question, message=parked.note or "", choices=parked.choices
     )
@@ -292,11 +292,6 @@ def rejected_before(row: TargetState) -> bool:
     stored = from_row(row.last_outcome)
     outcome: Outcome = decode(stored.envelope.type, stored.value)
     return outcome.status == "rejected" and outcome.seq != ()
-
-
-def was_rejected(last_outcome: bytes) -> bool:
-    """Whether this outcome, as a row keeps it, is a rejection."""
-    return from_row(last_outcome).envelope.type == "command.rejected.v1"
 
 
 def is_absent(row: TargetState | None) -> bool:

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from hub.bus.delivery import Delivery, Intake
 from hub.bus.prefix import PartitionPrefix
 from hub.bus.records import Partition, Record
-from schemas.commands import Command
+from schemas.commands import Command, Field
 from schemas.control import DecisionAnswered, DecisionRequested
 from schemas.envelope import Envelope, headers_of
 from schemas.registry import encode
@@ -22,6 +22,7 @@ from services.halo_writer.feeds import Feeds
 from tests.integration.halo_writer.bench import Bench, MakeBench
 from tests.support.eventually import eventually
 from tests.unit.halo_writer.build import TENANT, basis, by, changed
+from tests.unit.halo_writer.won_build import won
 
 NAME = "Harbourview Clinics"
 FIRST, SECOND = 930, 931
@@ -227,6 +228,23 @@ async def test_a_picked_opportunity_that_is_gone_is_rejected_and_asked_about(ben
     (question,) = asked(bench)
     assert (question.target, question.question) == (picked.target, "opportunity.gone")
     assert question.choices == ("new",)
+
+
+async def test_a_step_on_a_picked_opportunity_that_was_deleted_asks_the_same(bench: Bench) -> None:
+    mine = {"summary": "Mine", "tickettype_id": 6, "client_id": 12}
+    with bench.sandbox.client() as person:
+        halo_id = person.post("/Opportunities", json=[mine]).json()["id"]
+    client, site = bench.tool.client(name="Brightwater Dental Group"), bench.tool.site()
+    found = bench.tool.opportunity(match=by(halo_id=halo_id))
+    picked = changed(found, target=replace(found.target, scope=f"halo:{halo_id}"))
+    await bench.settle(client, site, picked)
+    with bench.sandbox.client() as person:
+        person.delete(f"/Opportunities/{halo_id}").raise_for_status()
+    step = changed(won(bench.tool), opportunity=Field(value=picked.target))
+    await bench.settle(step)
+    assert bench.outcome(step).code == "opportunity.gone"
+    (question,) = asked(bench)
+    assert (question.target, question.question) == (picked.target, "opportunity.gone")
 
 
 async def test_fresh_names_are_not_needed_for_an_answer(make_bench: MakeBench) -> None:
