@@ -58,7 +58,7 @@ class Won(Section):
     if_none: Literal["ask", "create", "skip"] = "skip"
     """Where the quote has no opportunity when it is converted: create a won one, or don't, or ask."""
     if_exists: Literal["ask", "convert"] = "ask"
-    """Where it has one: complete it, or ask first."""
+    """Where it has one: complete it, or ask first, at each conversion that doesn't bring the answer."""
 
     def unused(self, push: str) -> Iterator[tuple[str, str]]:
         """The settings that were given and have no effect beside the others, with why; `push` is the quotes'."""
