@@ -28,6 +28,8 @@ from services.halo_writer.together import Poster
 from services.halo_writer.tools import Ended, Parked
 from services.halo_writer.waits import limited, silence, wait_after
 
+_MEND = "mend what Halo says, in Halo or at its source, then redrive this dead letter"
+
 
 class Writing:
     """The writes of one command. All raise GateClosed, Overtaken and StoreUnavailable."""
@@ -129,7 +131,7 @@ class Writing:
                     if await self._knows_better(element, before.halo_id, course.row):
                         return None
                 text = reply.text or f"Halo answered {reply.status}"
-                return await self._closing.rejected("halo.rejected", text, known_fix(reply.text))
+                return await self._closing.rejected("halo.rejected", text, known_fix(reply.text) or _MEND)
             case Outcome.AMBIGUOUS:
                 timing = course.tools.timing
                 settled_at = intent.sent_at + timing.settle_s

@@ -149,7 +149,7 @@ def test_what_is_not_in_halo_is_told_with_its_reason(demo: Demo) -> None:
         ("Q-2042", "writer", "name.unknown"),
         ("Q-2043", "writer", "halo.rejected"),
     }
-    assert all(one["message"] for one in demo.told["not_written"])
+    assert all(one["message"] and one["fix"] for one in demo.told["not_written"])
 
 
 def test_no_request_is_spent_twice(demo: Demo) -> None:
