@@ -147,6 +147,7 @@ def timing(settings: Settings) -> Timing:
         settle_s=settings.settle_s,
         send_within_s=Timing.send_within_s * scale,
         first_look_s=Timing.first_look_s * scale,
+        ambiguous_most_s=Timing.ambiguous_most_s * scale,
         unreachable_s=Timing.unreachable_s * max(scale, 0.05),
         unreachable_most_s=Timing.unreachable_most_s * max(scale, 0.05),
         denied_s=Timing.denied_s * max(scale, 0.05),

@@ -50,12 +50,14 @@ class Timing:
     """Seconds. `settle_s`, counted from the intent, is above the sum of `send_within_s` (how long after its intent
     a write may leave), Halo's gateway limit and its search's lag. What has neither ended nor been written to a row
     `spill_s` after it was taken is; a command that takes longer than `command_s` is given up for a while; a
-    file that can't be had is for `file_deadline_s`. The others are waits between tries, which double up to their
-    `most`."""
+    file that can't be had is for `file_deadline_s`. A write whose end isn't known is looked for after `first_look_s`,
+    and after up to `ambiguous_most_s` where it ends so again and again. The others are waits between tries, which
+    double up to their `most`."""
 
     settle_s: float = 180.0
     send_within_s: float = 30.0
     first_look_s: float = 3.0
+    ambiguous_most_s: float = 3_600.0
     unreachable_s: float = 1.0
     unreachable_most_s: float = 60.0
     denied_s: float = 30.0

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from halo import GateClosed, Outcome, Reply
+from schemas.outcomes import Request
+from schemas.targets import Intent
 from services.halo_writer.gate import TooLate
 from services.halo_writer.standing import backoff
 from services.halo_writer.tools import Parked, Timing, Trouble
@@ -36,6 +40,20 @@ def wait_after(reply: Reply, *, now: float, timing: Timing, blocked_until: float
         case _:
             again = now + backoff(attempts, timing.unreachable_s, timing.unreachable_most_s)
             return Parked("unreachable", again, note=reply.text, trouble=silence(reply))
+
+
+def after_doubt(intent: Intent, requests: Iterable[Request], *, now: float, timing: Timing) -> float:
+    """When to see how a write ended of which that isn't known: a create soon, an update once it has settled.
+
+    `requests` are all of its command. One that ends so each time, as an upload too long for Halo's patience does, is
+    sent ever more seldom: each time it keeps its tenant waiting.
+    """
+    doubtful = sum(one.method == "POST" and one.outcome == Outcome.AMBIGUOUS for one in requests)
+    wait_s = backoff(max(0, doubtful - 1), timing.first_look_s, timing.ambiguous_most_s)
+    settled_at = intent.sent_at + timing.settle_s
+    if intent.operation == "create" and wait_s <= timing.settle_s:
+        return min(settled_at, now + wait_s)
+    return max(settled_at, now + wait_s)
 
 
 def silence(reply: Reply) -> Trouble | None:

@@ -26,7 +26,7 @@ from services.halo_writer.kinds.base import (
 from services.halo_writer.settle import Overtaken, save_row
 from services.halo_writer.together import Poster
 from services.halo_writer.tools import Ended, Parked
-from services.halo_writer.waits import limited, silence, wait_after
+from services.halo_writer.waits import after_doubt, limited, silence, wait_after
 
 _MEND = "mend what Halo says, in Halo or at its source, then redrive this dead letter"
 
@@ -133,11 +133,10 @@ class Writing:
                 text = reply.text or f"Halo answered {reply.status}"
                 return await self._closing.rejected("halo.rejected", text, known_fix(reply.text) or _MEND)
             case Outcome.AMBIGUOUS:
-                timing = course.tools.timing
-                settled_at = intent.sent_at + timing.settle_s
-                look_at = course.now() + timing.first_look_s
-                not_before = min(look_at, settled_at) if intent.operation == "create" else settled_at
-                return Parked("ambiguous", not_before, note=reply.text, trouble=silence(reply))
+                again = after_doubt(
+                    intent, course.work.requests, now=course.now(), timing=course.tools.timing
+                )
+                return Parked("ambiguous", again, note=reply.text, trouble=silence(reply))
             case _:
                 # The request surely did nothing: the target is free again.
                 await self._save(tell.withdrawn(before, course.row.version))
