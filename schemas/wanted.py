@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
@@ -9,6 +10,7 @@ import jsonschema
 import msgspec
 
 _MAX_SHOWN = 60
+_QUERY = re.compile(r'(/[^"?]*)\?(?:[^"\\]|\\.)*')
 _TYPES = {
     "null": "null",
     "number": "a number",
@@ -52,6 +54,11 @@ def told(error: jsonschema.ValidationError) -> Iterator[tuple[str, str]]:
         yield error.json_path, f"{_shown(error.instance)} must be {_one_of(error.schema)}"
     elif error.validator == "pattern" and error.validator_value in _PATTERNS:
         yield error.json_path, f"{_shown(error.instance)} {_PATTERNS[str(error.validator_value)]}"
+    elif error.validator == "maxLength":
+        problem = f"has {len(error.instance)} characters, of {error.validator_value} at most"
+        yield error.json_path, f"{_shown(error.instance)} {problem}"
+    elif error.validator == "maxItems":
+        yield error.json_path, f"has {len(error.instance)} elements, of {error.validator_value} at most"
     else:
         yield error.json_path, error.message
 
@@ -88,6 +95,7 @@ def _word(schema: Mapping[str, Any]) -> str:
 
 
 def _shown(value: Any) -> str:
-    """The value as JSON; the beginning of a long one."""
+    """The value as JSON without what may sign an address in it; the beginning of a long one."""
     text = msgspec.json.encode(value).decode()
-    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
+    shown = _QUERY.sub(r"\1?…", text[:_MAX_SHOWN])
+    return shown if len(text) <= _MAX_SHOWN else f"{shown}…"

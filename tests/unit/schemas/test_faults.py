@@ -63,6 +63,29 @@ def test_what_may_stand_there_is_told(changes: dict[str, Any], told: dict[str, s
     assert faults(**changes) == told
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://files.example/q.pdf?sig=GHJKMNPQ",
+        "https://files.example/a q.pdf?a=%22&sig=GHJKMNPQ",
+        'https://files.example/? "sig=GHJKMNPQ',
+        f"https://files.example/q?sig=GHJKMNPQ{'x' * 2_000}",
+        f"https://files.example/{'x' * 2_000}?sig=GHJKMNPQ",
+        ["https://files.example/q.pdf?sig=GHJKMNPQ"],
+        {"see": "https://files.example/q.pdf?sig=GHJKMNPQ"},
+    ],
+)
+def test_a_faulty_address_is_told_without_its_signature(url: Any) -> None:
+    """Faults are listed and answered where values are hidden."""
+    told = faults(pdf={**FILE, "url": url})
+    assert set(told) == {"pdf.url"}
+    assert "GHJKMNPQ" not in str(told)
+
+
+def test_too_many_files_are_counted_and_not_listed() -> None:
+    assert faults(files=[FILE] * 51) == {"files": "has 51 elements, of 50 at most"}
+
+
 def test_the_faults_within_an_optional_object_are_told_at_their_own_places() -> None:
     assert faults(discount={"percent": "much"}) == {"discount.percent": f'"much" must be {AMOUNT} or null'}
     assert set(faults(contact={"name": "Ann", "email": 5})) == {"contact.email"}
