@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sized
 from typing import Any, cast
 
 import jsonschema
@@ -55,10 +55,13 @@ def told(error: jsonschema.ValidationError) -> Iterator[tuple[str, str]]:
     elif error.validator == "pattern" and error.validator_value in _PATTERNS:
         yield error.json_path, f"{_shown(error.instance)} {_PATTERNS[str(error.validator_value)]}"
     elif error.validator == "maxLength":
-        problem = f"has {len(error.instance)} characters, of {error.validator_value} at most"
+        problem = f"has {len(cast(Sized, error.instance))} characters, of {error.validator_value} at most"
         yield error.json_path, f"{_shown(error.instance)} {problem}"
     elif error.validator == "maxItems":
-        yield error.json_path, f"has {len(error.instance)} elements, of {error.validator_value} at most"
+        yield (
+            error.json_path,
+            f"has {len(cast(Sized, error.instance))} elements, of {error.validator_value} at most",
+        )
     else:
         yield error.json_path, error.message
 

@@ -29,7 +29,7 @@ _FIXES = {
     "data.too_deep": "let the producer send the data less deep, and publish the event again",
     "type.unknown": "if a newer release reads this type, upgrade the hub and redrive this dead letter; "
     "else let the producer send a type that is listed",
-    "topic.mismatch": "let the producer publish the event again, on this topic",
+    "topic.mismatch": "let the producer publish the event again, on the topic that the fault names",
     "time.ahead": "correct the clock that is wrong, the producer's or the hub's; then redrive this dead letter",
     "data.too_large": "split the document, and publish its parts",
     "revision.conflict": "let the producer raise the revision with every change, then publish the event again",
