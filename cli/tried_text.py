@@ -10,7 +10,7 @@ import msgspec
 from cli.events import print_faults
 from cli.output import print_json, print_table, say
 from cli.trying import Tried
-from schemas.commands import TYPE_OF_KIND, Command, Field, Named
+from schemas.commands import TYPE_OF_KIND, Command, Field, Named, OrderLines
 from schemas.targets import OUR_KEY_LENGTH, OUR_MARK, Target
 from services.halo_writer.rehearsal import Sent
 from services.ingest.problems import EventFault
@@ -184,8 +184,17 @@ def _plain(value: Any) -> str:
 
 
 def _fields(command: Command) -> Iterator[tuple[str, Field[Any]]]:
-    fields = ((name, getattr(command, name)) for name in command.state_fields())
-    return ((name, field) for name, field in fields if isinstance(field, Field))
+    """The fields that a command carries; a sales order's lines and accounts each for itself, as a quote's."""
+    for name in command.state_fields():
+        field = getattr(command, name)
+        if not isinstance(field, Field):
+            continue
+        if isinstance(field.value, OrderLines):
+            yield "lines", Field(value=field.value.lines, write=field.write)
+            if field.value.accounts:
+                yield "accounts", Field(value=field.value.accounts, write=field.write)
+        else:
+            yield name, field
 
 
 def _when(write: str) -> str:

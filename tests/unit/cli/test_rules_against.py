@@ -102,6 +102,21 @@ def test_a_diff_shows_what_would_be_sent_instead(desk: Desk) -> None:
     assert not any("Sent" in line for line in lines if line[:1] in "+-"), "what is equal is no difference"
 
 
+def test_each_line_of_a_sales_order_is_compared_for_itself(desk: Desk) -> None:
+    data = QUOTE["data"]
+    second = {"id": "2", "product": {"name": "Care"}, "quantity": 1, "price": "5", "frequency": "month"}
+    desk.events.write_text(
+        json.dumps([QUOTE | {"data": {**data, "lines": [*data["lines"], second]}}, APPROVED])
+    )
+    ordered = TENANT + "  sales_order: true\nbilling_periods: {month: Monthly}\n"
+    desk.this.write_text(ordered)
+    desk.other.write_text(ordered.replace("Monthly", "Yearly"))
+
+    changed = [line for line in desk.compare("--diff").out.splitlines() if line.startswith("+sales_order")]
+
+    assert [line.partition(":")[0] for line in changed] == ["+sales_order Q-7 · lines 2"]
+
+
 def test_without_a_terminal_the_diff_is_printed_and_is_no_failure(desk: Desk) -> None:
     desk.change("approved: Accepted", "approved: Won")
     answer = desk.compare()
