@@ -203,7 +203,9 @@ class _Teller:
         if data.command_id not in self._commands:
             return None
         result = f" ({data.result})" if data.result else ""
-        halo = f" as Halo's {data.target.kind} {data.halo_id}" if data.halo_id is not None else ""
+        # Winning is a step of its own, and has no record of its own in Halo.
+        record_kind = "opportunity" if data.target.kind == "won" else data.target.kind
+        halo = f" as Halo's {record_kind} {data.halo_id}" if data.halo_id is not None else ""
         why = f": {data.message}" if data.message else ""
         return _happening(
             record,

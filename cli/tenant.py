@@ -13,7 +13,7 @@ from cli import context, saved_catalogue
 from cli.check_connection import Findings, check_connection, read_lists, sign_in
 from cli.check_names import check_names, lookups_of
 from cli.check_settings import check_settings
-from cli.errors import BadInput, CommandFailed
+from cli.errors import BadInput, CommandFailed, unknown
 from cli.messages import action, who
 from cli.ops_gate import halo_client
 from cli.output import Json, complain, one_document, print_json, print_table, say
@@ -52,8 +52,6 @@ def show(
     """
     with one_document(json=True):
         row, arrays = context.run(_accepted(context.settings(), tenant, at))
-        if row is None:
-            raise BadInput(f"tenant {tenant!r} has no {'accepted rules' if at is None else f'revision {at}'}")
     print_json(
         {
             "tenant": row.tenant,
@@ -69,11 +67,17 @@ def show(
     )
 
 
-async def _accepted(
-    settings: Settings, tenant: str, at: int | None
-) -> tuple[RuleSetRow | None, list[KnownArrays]]:
+async def _accepted(settings: Settings, tenant: str, at: int | None) -> tuple[RuleSetRow, list[KnownArrays]]:
+    """Raises BadInput for a tenant, or a revision of it, that there isn't."""
     async with context.store(settings) as opened, opened.read() as conn:
-        row = await (rule_sets.latest(conn, tenant) if at is None else rule_sets.at(conn, tenant, at))
+        newest = await rule_sets.latest(conn, tenant)
+        if newest is None:
+            known = await rule_sets.all_latest(conn)
+            there_are = f"there are {', '.join(sorted(known))}" if known else "there are none yet"
+            raise unknown("tenant with accepted rules", tenant, known, there_are)
+        row = newest if at is None else await rule_sets.at(conn, tenant, at)
+        if row is None:
+            raise BadInput(f"tenant {tenant!r} has no revision {at}; its newest is {newest.sequence}")
         return row, await proofs.arrays(conn, tenant)
 
 

@@ -6,8 +6,11 @@ import msgspec
 import pytest
 
 from cli.story import Happening, Question, tell
+from schemas.commands import CompleteOpportunity
+from schemas.identity import id_of
+from services.mapper.emit import command_message
 from tests.unit.cli.test_decisions import answered
-from tests.unit.cli.topics import a_whole_story, event, question, target
+from tests.unit.cli.topics import a_whole_story, basis, envelope, event, outcome, question, target
 
 
 def told(happenings: list[Happening]) -> list[str]:
@@ -54,6 +57,18 @@ async def test_a_rejected_record_tells_its_dead_letter_and_the_fix() -> None:
     assert story[-1].what == "dead letter"
     rejected = next(one for one in story if "rejected" in one.said)
     assert rejected.details["fix"] == "mend it"
+
+
+async def test_a_won_step_is_told_with_the_opportunity_that_it_was_written_on() -> None:
+    log = a_whole_story()
+    because = basis("e-1", "Q-1")
+    won = CompleteOpportunity(target=target("won", "Q-1"), basis=because)
+    log.add(command_message(won, envelope("quote.converted.v1", "e-1", "Q-1", source="/quoter")))
+    log.add(outcome(id_of(won), "won", "Q-1", because, result="updated", halo_id=31))
+
+    story = await tell(Question(id="Q-1"), log.read)
+
+    assert "applied (updated) won Q-1 as Halo's opportunity 31" in [one.said for one in story]
 
 
 async def test_nobody_elses_record_is_told() -> None:

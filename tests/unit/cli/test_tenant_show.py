@@ -52,7 +52,15 @@ def test_the_newest_revision_is_shown_or_the_one_asked_for(
 @pytest.mark.usefixtures("two_revisions")
 def test_a_revision_that_never_was_is_bad_input(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["tenant", "show", "acme", "--at", "9"]) == 2
-    assert "no revision 9" in capsys.readouterr().err
+    assert "no revision 9; its newest is 2" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("two_revisions")
+def test_a_tenant_that_never_was_is_bad_input_with_the_one_that_was_meant(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["tenant", "show", "acne"]) == 2
+    assert "did you mean acme?" in capsys.readouterr().err
 
 
 @pytest.mark.feature("beyond.bulk", part="writer")
