@@ -46,7 +46,7 @@ def map_lines(source: QuoteLines, scope: Scope) -> LinesMapped:
         notices = (*notices, *dict.fromkeys(notice for _, told in links for notice in told))
     told = (*pricing.notices, *notices)
     if source.shipping is None or scope.rules.items.shipping is None:
-        carriage = None if source.shipping is None else plain(source.shipping)
+        carriage = None if source.shipping is None else from_cents(to_cents(source.shipping))
         return LinesMapped(lines, _totals(pricing.net_cents, lines), (*told, *_left_out(loose)), carriage)
     charge = to_cents(source.shipping)
     if charge:

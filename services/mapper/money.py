@@ -122,7 +122,7 @@ def _document_discount(net: int, discount: LineDiscount | None, faults: list[Fau
 def _priced(line: Line, cents: int, undiscounted_by_document: bool) -> LinePrice:
     """The line's price such that quantity * price rounds to `cents`, as near as six places allow."""
     base = plain(line.price)
-    own = line.discount
+    own = None if line.discount is None or line.discount.amount == 0 else line.discount
     if line.quantity == 0 or (own is None and undiscounted_by_document):
         return LinePrice(base, base, Decimal(0), to_cents(line.quantity * base))
     if own is not None and own.percent is not None and undiscounted_by_document:
@@ -136,16 +136,21 @@ def _at(line: Line, cents: int) -> LinePrice:
     price = plain((Decimal(cents) / 100 / line.quantity).quantize(PLACES, ROUND_HALF_UP))
     percent = Decimal(0)
     if line.price != 0:
-        percent = plain(((line.price - price) * 100 / line.price).quantize(PLACES, ROUND_HALF_UP))
+        # A cent more or less of a line that comes to a few is no discount that Halo could show.
+        share = (line.price - price) * 100 / line.price
+        percent = plain(min(max(share, Decimal(0)), Decimal(100)).quantize(PLACES, ROUND_HALF_UP))
     return LinePrice(plain(line.price), price, percent, to_cents(line.quantity * price))
 
 
 def _place(rest: int, lines: Sequence[Line], priced: list[LinePrice]) -> int:
-    """Let the largest line that can take any cent take the rest; returns what nothing could take."""
+    """Let the largest line that can take any cent take the rest; returns what nothing could take.
+
+    None is turned into its opposite by it: what that is for is a few cents.
+    """
     able = [
         index
         for index, line in enumerate(lines)
-        if 0 < abs(line.quantity) <= _ALWAYS_REACHABLE and priced[index].cents != 0
+        if 0 < abs(line.quantity) <= _ALWAYS_REACHABLE and abs(priced[index].cents) > abs(rest)
     ]
     if not able:
         return rest

@@ -119,6 +119,22 @@ def test_where_no_line_can_take_them_a_notice_says_so() -> None:
     assert "0.01" in pricing.notices[0].message
 
 
+@pytest.mark.feature("money.discount", part="mapper")
+def test_no_discount_is_less_than_nothing_or_more_than_all() -> None:
+    """Half a cent that is rounded up is not a discount of -100 %."""
+    (nothing,) = price_lines([line("1", "0.005", amount="0")], None).lines
+    assert (nothing.price, nothing.discount_percent, nothing.cents) == (Decimal("0.005"), Decimal(0), 1)
+    (whole,) = price_lines([line("2", "0.004", amount="0.001")], None).lines
+    assert (whole.discount_percent, whole.cents) == (Decimal(0), 1)
+
+
+def test_cents_that_a_line_cannot_take_without_turning_are_told() -> None:
+    lines = [line("1", "0.01", line_id="1"), line("99999999", "949", amount="0.1", line_id="2")]
+    pricing = price_lines(lines, None)
+    assert pricing.lines[0].price == Decimal("0.01")
+    assert [notice.code for notice in pricing.notices] == ["money.rounding"]
+
+
 def test_nothing_comes_to_nothing() -> None:
     pricing = price_lines([line("0", "10", percent="5"), line("5", "0", line_id="2")], None)
     assert pricing.net_cents == 0

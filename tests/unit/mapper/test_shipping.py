@@ -45,6 +45,7 @@ def test_the_product_may_be_given_by_its_halo_id() -> None:
 
 @pytest.mark.feature("item.shipping", part="mapper")
 def test_without_a_shipping_product_the_charge_is_the_quotes_carriage() -> None:
+    assert shipped("12.345", {}).quote.carriage == Field(value=Decimal("12.35")), "to the cent, as a line is"
     made = shipped("12.50", {})
     assert len(made.lines) == 1
     assert made.quote.carriage == Field(value=Decimal("12.5"))
