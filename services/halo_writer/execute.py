@@ -33,7 +33,7 @@ from services.halo_writer.decisions import (
     Wait,
 )
 from services.halo_writer.inquiry import Inquiry
-from services.halo_writer.kinds.base import NotYet, Refused
+from services.halo_writer.kinds.base import ItemForbids, NotYet, Refused
 from services.halo_writer.look_up import LookupFailed
 from services.halo_writer.plan import elsewhere, plan
 from services.halo_writer.restored import unseen_since
@@ -84,7 +84,12 @@ class Execution:
         """Bring the command to its end, or say what it waits for. Raises Overtaken, StoreUnavailable."""
         try:
             while True:
-                ended = await self._act(decided(self._course))
+                try:
+                    ended = await self._act(decided(self._course))
+                except ItemForbids as forbidden:
+                    if not await self._inquiry.seen_anew(forbidden.item_id):
+                        raise
+                    continue
                 if ended is not None:
                     return ended
         except LookupFailed as failed:

@@ -6,6 +6,8 @@ from typing import assert_never
 
 import msgspec
 
+from halo.resources import ITEM
+from hub.store import catalogue
 from hub.store.pending import DECISION
 from services.halo_writer.answers import with_answer
 from services.halo_writer.closing import Closing
@@ -33,6 +35,7 @@ class Inquiry:
         tools = course.tools
         self._look = LookUp(tools.store, tools.client, fresh_s=tools.fresh_s, noted=course.work.noted)
         self._finder = Finder(self._look)
+        self._asked: set[int] = set()
 
     async def ask(self, question: FindOurKey | FindMatch | ReadRecord) -> Ended | Parked | None:
         """Find out what the plan asks; None means that more is known now."""
@@ -91,6 +94,24 @@ class Inquiry:
                 return await self._closing.rejected("name.unknown", message, fix)
             case _:
                 return waits_for(resolution, course.now(), course.tools.timing)
+
+    async def seen_anew(self, item_id: int) -> bool:
+        """Whether Halo was asked for an item, once for a command, and the catalogue has it as it is now.
+
+        The catalogue may be a day old, and what it forbids is what a person was told to mend in Halo.
+        """
+        target = self._course.command.target
+        if item_id in self._asked:
+            return False
+        self._asked.add(item_id)
+        reply = await self._look.get(ITEM, item_id)
+        if reply.not_found:
+            return False
+        # Halo leaves out what is false or nothing.
+        seen = {"isrecurringitem": False, "maxitemdiscount": 0, **reply.body}
+        async with self._course.tools.store.write() as conn:
+            await catalogue.upsert_own(conn, target.tenant, target.instance, "item", item_id, seen)
+        return True
 
     async def answer_to(self, asked: Decide) -> Parked | None:
         """Go on by what a person has answered, or wait for it."""

@@ -30,6 +30,14 @@ class Refused(Exception):
         super().__init__(message)
 
 
+class ItemForbids(Refused):
+    """Refused by what the catalogue knows of an item; Halo may know better by now."""
+
+    def __init__(self, item_id: int, code: str, message: str, fix: str) -> None:
+        self.item_id = item_id
+        super().__init__(code, message, fix)
+
+
 class NotYet(Exception):
     """A part of the command isn't here yet: it waits in its row, for `waits_for` if that is given."""
 

@@ -16,8 +16,8 @@ from halo.wire import as_id
 from schemas.commands import Command, Notice, QuoteLine, SiteAddress, UpsertQuote
 from schemas.targets import TargetState
 from services.halo_writer.kinds.base import (
+    ItemForbids,
     KindSpec,
-    Refused,
     Resolved,
     Row,
     SoldItem,
@@ -63,16 +63,18 @@ def _ship_to(value: SiteAddress, resolved: Resolved) -> Row:
 
 
 def _check_sold(line: QuoteLine, item_id: int, sold: SoldItem) -> None:
-    """Raises Refused for a line that Halo would not take as it is, since it names the line and what to do."""
+    """Raises ItemForbids for a line that Halo would not take as it is, since it names the line and what to do."""
     if line.recurring and not sold.recurring:
-        raise Refused(
+        raise ItemForbids(
+            item_id,
             "line.item_not_recurring",
             f"line {line.id} ({line.name}) recurs, but Halo's item {item_id} is a one-time item",
             "make the item recurring in Halo (Configuration > Products), or let the line match another item",
         )
     most = sold.max_discount_percent
     if most is not None and line.discount_percent > most:
-        raise Refused(
+        raise ItemForbids(
+            item_id,
             "line.discount_too_high",
             f"line {line.id} ({line.name}) has a discount of {line.discount_percent}%, "
             f"but Halo's item {item_id} allows {most.normalize() + 0:f}% at most",

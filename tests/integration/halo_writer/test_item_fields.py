@@ -10,7 +10,7 @@ import pytest
 from hub.store import catalogue
 from schemas.commands import AccountCodes, ItemAccounts, Named
 from tests.integration.halo_writer.bench import Bench, MakeBench
-from tests.unit.halo_writer.build import always, changed
+from tests.unit.halo_writer.build import always, basis, changed
 
 # Items and groups of the packaged tenant.
 HARDWARE, SERVICES, FIREWALL, ACCESS_POINT = 1, 3, 57, 58
@@ -178,6 +178,27 @@ async def test_a_pushed_product_that_halo_lacks_is_created_and_the_next_quote_se
 
 
 # What a quote may not sell
+
+
+@pytest.mark.feature("quote.lines.write", part="writer")
+async def test_what_a_person_mended_in_halo_holds_before_the_items_are_read_again(bench: Bench) -> None:
+    """As a dead letter told them to: an item that allows the discount, and one that recurs."""
+    bench.sandbox.edit("Item", FIREWALL, maxitemdiscount=10)
+    await bench.read_halo("item")
+    tool = bench.tool
+    lines = [
+        tool.line("l1", price=Decimal(800), discount_percent=Decimal("11.01")),
+        tool.line("l2", recurring=True, billing_period=Named(lookup="billing_period", name="Monthly")),
+    ]
+    commands = tool.whole_quote(lines=lines)
+    await bench.settle(*commands)
+    assert bench.outcome(commands[-1]).status == "rejected"
+    bench.sandbox.edit("Item", FIREWALL, maxitemdiscount=0, isrecurringitem=True)
+    bench.marked()
+    again = changed(commands[-1], basis=basis(cause="redrive-1"))
+    await bench.settle(again)
+    assert bench.outcome(again).result == "created"
+    assert [one["path"] for one in bench.requests("GET")].count(f"/Item/{FIREWALL}") == 1
 
 
 @pytest.mark.feature("money.discount", part="writer")
