@@ -25,10 +25,16 @@ def who() -> str:
 
 
 def action(
-    event_type: str, tenant: str, subject: str, data: msgspec.Struct, *, causationid: str | None = None
+    event_type: str,
+    tenant: str,
+    subject: str,
+    data: msgspec.Struct,
+    *,
+    causationid: str | None = None,
+    id_begins: str = "",
 ) -> tuple[str, Outgoing]:
     """The id and the record of one event of ours, made now."""
-    id_ = str(uuid.uuid4())
+    id_ = f"{id_begins}{uuid.uuid4()}"
     envelope = Envelope(
         id=id_,
         source=SOURCE,

@@ -16,7 +16,7 @@ from hub.bus.producer import record_size
 from hub.bus.records import Outgoing, Record
 from hub.bus.settings import DEFAULT_MAX_RECORD_BYTES
 from hub.dead_letters import id_of
-from schemas.control import RedriveRequested
+from schemas.control import REDRIVE_ID, RedriveRequested
 from schemas.envelope import EnvelopeInvalid, from_headers, kind_of
 from schemas.topics import SOURCE_TOPICS, key_on
 
@@ -69,7 +69,12 @@ async def redrive(
         )
         tenant = letter.tenant or UNKNOWN_TENANT
         cause, request = action(
-            REDRIVE_REQUESTED, tenant, letter.envelope.subject, asked, causationid=letter.id
+            REDRIVE_REQUESTED,
+            tenant,
+            letter.envelope.subject,
+            asked,
+            causationid=letter.id,
+            id_begins=REDRIVE_ID,
         )
         event = Outgoing(source.topic, source.key, source.value, _caused_by(cause, source.headers))
         if record_size(event) > DEFAULT_MAX_RECORD_BYTES:

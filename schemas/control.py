@@ -143,6 +143,10 @@ class DecisionAnswered(OwnData, frozen=True, kw_only=True):
     """Who answered."""
 
 
+REDRIVE_ID = "redrive-"
+"""What the id of each redrive begins with: a producer's event may have a cause of its own, and is no redrive."""
+
+
 class RedriveRequested(OwnData, frozen=True, kw_only=True):
     """Someone asked for a dead letter to be run again. The id of this event is the cause of the new commands."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hub.bus.records import Outgoing
 from schemas.answers import QuestionAnswered
 from schemas.commands import TYPE_OF_KIND, Basis, Command
-from schemas.control import DecisionAnswered, DecisionRequested
+from schemas.control import REDRIVE_ID, DecisionAnswered, DecisionRequested
 from schemas.envelope import Envelope, headers_of
 from schemas.identity import derived_id, id_of
 from schemas.registry import TYPES, encode
@@ -19,7 +19,11 @@ SOURCE = "/hub/mapper"
 def basis_of(
     envelope: Envelope, origin: str, versions: dict[str, int], sequence: int, rule_hash: str
 ) -> Basis:
-    """Why the commands of an event exist. A redrive publishes the event again with its own id as the cause."""
+    """Why the commands of an event exist. A redrive publishes the event again with its own id as the cause.
+
+    Any other cause is its producer's, and of no consequence: a producer's event runs no matter of a person's again.
+    """
+    cause = envelope.causationid or ""
     return Basis(
         event_id=envelope.id,
         event_type=envelope.type,
@@ -28,7 +32,7 @@ def basis_of(
         rule_sequence=sequence,
         rule_hash=rule_hash,
         record_versions=versions,
-        cause=envelope.causationid or "",
+        cause=cause if cause.startswith(REDRIVE_ID) else "",
     )
 
 

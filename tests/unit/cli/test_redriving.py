@@ -13,7 +13,7 @@ from hub.bus.producer import check_record
 from hub.bus.records import Outgoing
 from hub.bus.settings import DEFAULT_MAX_RECORD_BYTES
 from hub.dead_letters import MAX_KEPT_BYTES, of_record
-from schemas.control import RedriveRequested
+from schemas.control import REDRIVE_ID, RedriveRequested
 from schemas.envelope import from_headers
 from schemas.registry import decode
 from schemas.topics import CONTROL, DEAD_LETTERS, QUOTES
@@ -52,6 +52,9 @@ async def test_a_commands_dead_letter_runs_the_event_behind_it() -> None:
     envelope = from_headers(again.headers)
     assert envelope.id == "e-2"
     assert envelope.causationid == from_headers(request.headers).id
+    assert envelope.causationid.startswith(REDRIVE_ID), (
+        "the mapper tells it from a cause of the producer's by that"
+    )
     assert {k: v for k, v in headers(again).items() if k != "ce_causationid"} == headers(first)
 
 

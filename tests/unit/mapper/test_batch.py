@@ -175,6 +175,12 @@ def test_a_redriven_event_makes_commands_with_the_redrive_as_cause() -> None:
     assert {command.basis.cause for _, command in commands(made.outgoing)} == {"", "redrive-9"}
 
 
+def test_an_event_with_a_cause_of_its_producers_is_no_redrive() -> None:
+    """The contract's own examples have one: a copy of them must not make anew what a person deleted."""
+    made = run(event(envelope(1, causationid="evt-1001-0"), quote()))
+    assert {command.basis.cause for _, command in commands(made.outgoing)} == {""}
+
+
 def test_a_status_waits_for_its_base_and_goes_with_it() -> None:
     first = run(event(status(2), SENT))
     assert results(first) == ["waiting"]
