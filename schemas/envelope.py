@@ -202,7 +202,7 @@ def _build(values: dict[str, str], faults: list[Fault]) -> Envelope:
         "revision": _revision(values.get("revision"), faults),
         "keyid": text("keyid", needed=False),
         "traceparent": values.get("traceparent")
-        if _TRACEPARENT.match(values.get("traceparent", ""))
+        if _TRACEPARENT.fullmatch(values.get("traceparent", ""))
         else None,
     }
     if faults:

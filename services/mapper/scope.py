@@ -14,6 +14,7 @@ from schemas.commands import Basis, Command, Field, Notice, Write
 from schemas.envelope import Fault
 from schemas.identity import state_hash
 from schemas.targets import Kind, Target
+from services.mapper.refs import bounded
 
 T = TypeVar("T")
 C = TypeVar("C", bound=Command)
@@ -40,12 +41,16 @@ class Scope:
     faults: list[Fault] = field(default_factory=list)
 
     def target(self, kind: Kind, source_id: str, scope: str = "") -> Target:
+        """A record of the entity's producer, whose id its commands' envelopes take.
+
+        An id in the data may end in a line feed: a `$` of Python's patterns stands before one, too.
+        """
         return Target(
             tenant=self.tenant,
             instance=self.rules.instance,
             source=self.source,
             kind=kind,
-            id=source_id,
+            id=bounded(source_id),
             scope=scope,
         )
 

@@ -11,9 +11,11 @@ from msgspec import UNSET
 
 from hub.store.records import Record
 from schemas.commands import TYPE_OF_KIND, Basis, Command
+from schemas.envelope import from_headers
 from schemas.identity import id_of, state_hash
 from schemas.quotes import QuoteStatus
 from schemas.registry import decode, encode
+from services.mapper.emit import command_message
 from services.mapper.quote import Mapped, Waiting, map_quote
 from tests.unit.mapper.build import ALL, BASIS, cents, envelope, folded, line, mapped, quote, rules, status
 
@@ -34,6 +36,22 @@ def test_a_status_change_asks_for_the_quote_alone_and_carries_it_whole() -> None
     assert made.quote.lines is not UNSET
     before = mapped(quote(status="draft")).quote
     assert (made.quote.lines, made.quote.title) == (before.lines, before.title)
+
+
+def test_every_command_of_a_quote_can_be_read_whatever_ids_it_embeds() -> None:
+    """What no envelope takes would be nobody's command, and all that refers to it would wait for ever."""
+    embedded = quote(
+        customer={"name": "Contoso", "id": "c-1\n"},
+        contact={"name": "Nina", "id": "n-1\n"},
+        opportunity={"id": "o-1\n"},
+        lines=[line("1\n", product={"id": "p-1\n"})],
+    )
+    made = made_for(folded((envelope(1), embedded)), BASIS)
+    for command in made:
+        message = command_message(command, envelope(1))
+        assert from_headers(message.headers).subject == command.target.id
+        assert decode(TYPE_OF_KIND[command.kind], message.value or b"") == command
+    assert {command.target.id for command in made} >= {"c-1␊", "p-1␊", "o-1␊"}
 
 
 def test_a_status_before_its_quote_waits() -> None:
