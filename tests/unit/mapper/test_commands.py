@@ -44,7 +44,7 @@ def test_every_command_of_a_quote_can_be_read_whatever_ids_it_embeds() -> None:
         customer={"name": "Contoso", "id": "c-1\n"},
         contact={"name": "Nina", "id": "n-1\n"},
         opportunity={"id": "o-1\n"},
-        lines=[line("1\n", product={"id": "p-1\n"})],
+        lines=[line(1, id="1\n", product={"id": "p-1\n"})],
     )
     made = made_for(folded((envelope(1), embedded)), BASIS)
     for command in made:
