@@ -39,7 +39,7 @@ def new_event(event_type: str, *, tenant: str, source: str, now: dt.datetime) ->
         "subject": "Q-1001",
         "time": now.replace(microsecond=0).isoformat().replace("+00:00", "Z"),
         "tenant": tenant,
-        "revision": 1,
+        "revision": _REVISIONS.get(event_type, 1),
         "datacontenttype": "application/json",
         "data": _of_any_halo(example(event_type)["data"]),
     }
@@ -52,6 +52,8 @@ def new_event(event_type: str, *, tenant: str, source: str, now: dt.datetime) ->
     return event
 
 
+_REVISIONS = {"quote.updated.v1": 2, "quote.status_changed.v1": 3, "quote.converted.v1": 4}
+"""A change of what another new event tells: sent after it, each is a change of its own."""
 _MADE_UP = frozenset({"halo_id", "pdf", "files"})
 
 

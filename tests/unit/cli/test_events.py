@@ -34,6 +34,16 @@ def test_a_new_event_is_valid(event_type: str, tmp_path: Path, capsys: pytest.Ca
     assert run(["event", "validate", str(file)]) == 0
 
 
+def test_new_events_of_one_quote_can_be_sent_one_after_another(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    life = ("quote.published.v1", "quote.updated.v1", "quote.status_changed.v1", "quote.converted.v1")
+    revisions = [made(event_type, capsys)["revision"] for event_type in life]
+    assert revisions == sorted(set(revisions))
+    other = {made(event_type, capsys)["revision"] for event_type in SOURCE_TYPES - set(life)}
+    assert other == {1}
+
+
 @pytest.mark.feature("beyond.catalog", part="cli")
 def test_every_fault_of_every_event_is_told_at_once(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
