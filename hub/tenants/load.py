@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import itertools
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -18,7 +19,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from hub.tenants.items import missing_group
-from hub.tenants.model import RuleSet, overlaid, own_part
+from hub.tenants.model import MAX_SOURCES, RuleSet, overlaid, own_part
 from hub.tenants.names import folded
 from hub.tenants.notes import notes_of
 from schemas.base import OwnData
@@ -187,7 +188,8 @@ def _checked(content: Any) -> RuleSet:
     ]
     rules = _validated(content, faults)
     sources = content.get("sources")
-    for name, override in sources.items() if isinstance(sources, dict) else ():
+    overrides = sources.items() if isinstance(sources, dict) else ()
+    for name, override in itertools.islice(overrides, MAX_SOURCES):
         faults += _of_source(str(name), content, override, tuple(faults))
     if faults or rules is None:
         raise RulesInvalid(sorted(set(faults)))
@@ -251,6 +253,8 @@ def _fault(error: Any) -> Fault:
         return Fault(at, _unknown(path))
     if error["type"] == "missing":
         return Fault(at, "is required")
+    if error["type"] == "too_long":
+        return Fault(at, f"has more than {error['ctx']['max_length']} entries")
     problem = _IN_WORDS.get(error["type"]) or str(error["msg"]).removeprefix("Value error, ").removeprefix(
         "Input "
     )

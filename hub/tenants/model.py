@@ -38,6 +38,8 @@ from hub.tenants.values import (
 
 CONNECTION_KEYS = ("tenant", "halo", "sources")
 """What belongs to the tenant as a whole and can't differ for one producer."""
+MAX_SOURCES = 100
+"""Each costs a look at the whole file, in every service that asks for the rules."""
 AUTO_BULK = 20
 """How many records one request carries at most where the file leaves it to the hub."""
 
@@ -217,7 +219,7 @@ class RuleSet(Section):
     """Quotes: on when the section is there."""
     fields: LinkedFields = LinkedFields()
     """Fields of the source that Halo keeps elsewhere than the rules know, each linked to a field of Halo."""
-    sources: dict[StrictStr, dict[str, Any]] = {}
+    sources: Annotated[dict[StrictStr, dict[str, Any]], Field(max_length=MAX_SOURCES)] = {}
     """By producer: the same keys but for `tenant` and `halo`, laid over the file for this producer's events.
 
     Tables merge, anything else replaces.

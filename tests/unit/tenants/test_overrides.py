@@ -1,7 +1,12 @@
 """What one producer's overrides may change, and what is refused of them."""
 
+from typing import Any
+
 import pytest
 
+from hub.tenants import load
+from hub.tenants.model import MAX_SOURCES
+from schemas.envelope import Fault
 from tests.unit.tenants.files import MINIMAL, faults, rules
 
 OVERRIDES = """
@@ -80,3 +85,20 @@ sources:
 def test_a_source_that_switches_quotes_on_needs_what_quotes_need() -> None:
     text = MINIMAL[: MINIMAL.index("items:")] + "sources: {quoter: {quotes: {}}}"
     assert set(faults(text)) == {"sources.quoter.items.asset_group", "sources.quoter.opportunities"}
+
+
+def test_so_many_producers_differ_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is checked against the whole file, by whoever asks for the tenant's rules, while other tenants wait."""
+    looks: list[str] = []
+    of_source = load._of_source
+
+    def counted(name: str, *rest: Any) -> list[Fault]:
+        looks.append(name)
+        return of_source(name, *rest)
+
+    monkeypatch.setattr(load, "_of_source", counted)
+    names = [f"  s{number}: {{}}\n" for number in range(MAX_SOURCES + 1)]
+    assert len(rules(f"{MINIMAL}\nsources:\n{''.join(names[:-1])}").sources) == MAX_SOURCES
+    looks.clear()
+    assert "more than 100 entries" in faults(f"{MINIMAL}\nsources:\n{''.join(names)}")["sources"]
+    assert len(looks) == MAX_SOURCES
