@@ -51,7 +51,7 @@ class Finder:
             return await self._step(command, value_of(getattr(command, spec.step_on)), resolved)
         found = await self._first(spec, command, resolved, gone)
         if isinstance(found, NoMatch):
-            return await self._reserved(spec, command)
+            return await self.reserved(spec, command)
         if isinstance(found, Matched):
             async with self._store.write() as conn:
                 return await self._claimed(conn, command.target, found)
@@ -65,7 +65,8 @@ class Finder:
         async with self._store.write() as conn:
             return await self._claimed(conn, command.target, found)
 
-    async def _reserved(self, spec: KindSpec, command: Command) -> Match:
+    async def reserved(self, spec: KindSpec, command: Command) -> Match:
+        """The record of another target with the same natural key; where there is none the key is this target's."""
         target = command.target
         async with self._store.write() as conn:
             other = await targets.reserve(conn, target, spec.natural_keys(command))

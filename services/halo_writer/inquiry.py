@@ -13,13 +13,13 @@ from services.halo_writer.answers import with_answer
 from services.halo_writer.closing import Closing
 from services.halo_writer.compare import equal
 from services.halo_writer.course import Course
-from services.halo_writer.decisions import PLACE, Decide, FindMatch, FindOurKey, ReadBack, ReadRecord
+from services.halo_writer.decisions import PLACE, Decide, FindMatch, FindOurKey, Matched, ReadBack, ReadRecord
 from services.halo_writer.find import Finder
 from services.halo_writer.kinds.base import Row, holding
 from services.halo_writer.look_up import LookUp
 from services.halo_writer.marked import by_our_key
 from services.halo_writer.names import Unknown
-from services.halo_writer.resolve import NotWanted, Ready, place_fields, resolve_references, waits_for
+from services.halo_writer.resolve import THERE, NotWanted, Ready, place_fields, resolve_references, waits_for
 from services.halo_writer.tools import Ended, Parked
 
 
@@ -89,7 +89,7 @@ class Inquiry:
                 course.notices += [notice for notice in notices if notice not in course.notices]
                 return None
             case NotWanted(code, message):
-                return await self._closing.skipped(code, message)
+                return await self._of_another(code) or await self._closing.skipped(code, message)
             case Unknown(message, fix):
                 return await self._closing.rejected("name.unknown", message, fix)
             case _:
@@ -112,6 +112,17 @@ class Inquiry:
         async with self._course.tools.store.write() as conn:
             await catalogue.upsert_own(conn, target.tenant, target.instance, "item", item_id, seen)
         return True
+
+    async def _of_another(self, code: str) -> Ended | None:
+        """What is not to be made since its client is there may be there too, made for another id of its company."""
+        course = self._course
+        if code != THERE:
+            return None
+        found = await self._finder.reserved(course.spec, course.command)
+        if not isinstance(found, Matched):
+            return None
+        course.known = msgspec.structs.replace(course.known, match=found)
+        return await self._closing.applied("adopted", found.halo_id, None)
 
     async def answer_to(self, asked: Decide) -> Parked | None:
         """Go on by what a person has answered, or wait for it."""

@@ -21,6 +21,9 @@ _BUILT_IN: frozenset[str] = frozenset({"region", "item_type", "customer_relation
 """Lookups that a tenant's Halo may not have at all: an unread one is empty, not unknown."""
 
 
+THERE = "reference.there"
+
+
 class Ready(msgspec.Struct, frozen=True):
     """Every reference has its id (or may be left out)."""
 
@@ -130,9 +133,7 @@ def referred_to(
         row, how = rows.get(target), missing.get(target, "wait")
         if row is not None and row.halo_id is not None:
             if how == "instead":
-                return NotWanted(
-                    "reference.there", f"Halo has the {target.kind} in whose place this would stand"
-                )
+                return NotWanted(THERE, f"Halo has the {target.kind} in whose place this would stand")
             ids[target] = row.halo_id
         elif how == "wait" or not is_absent(row):
             return NeedsTarget(target.key)

@@ -215,6 +215,17 @@ async def test_a_lead_that_a_person_reopened_stays_as_it_is_whatever_else_of_its
 
 
 @pytest.mark.feature("org.lead.convert", part="writer")
+async def test_a_lead_goes_along_whoever_of_its_company_is_won(make_bench: MakeBench) -> None:
+    """Another producer knows the company by another id, and never quoted it before."""
+    bench = await make_bench(more_rules="clients: {lead_ticket_type: Lead, lead_won_status: Closed}")
+    await bench.settle(*mapped(bench, first()))
+    elsewhere = {"id": "other-1", "name": COMPANY}
+    await bench.settle(*mapped(bench, first("Q-2", customer=elsewhere), won("Q-2")))
+    (lead,) = leads(bench)
+    assert (lead["client_id"], lead["status_id"]) == (bench.row("Client", name=COMPANY)["id"], CLOSED)
+
+
+@pytest.mark.feature("org.lead.convert", part="writer")
 async def test_replays_of_a_won_quote_make_the_client_once(bench: Bench) -> None:
     await bench.settle(*mapped(bench, first()))
     for _ in range(2):
