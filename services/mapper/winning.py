@@ -64,14 +64,22 @@ def winning_of(record: Record, link: QuoteLink, scope: Scope) -> Winning:
         return Winning(won=by_status or sold)
     named = link != OWN_OPPORTUNITY
     answers, target = _answers(record), scope.target("quote", record.id)
-    exists = answers.opportunity_exists or answer_to(record, EXISTS)
-    missing = answers.opportunity_missing or answer_to(record, MISSING)
+    exists = _said("convert", answers.opportunity_exists, answer_to(record, EXISTS))
+    missing = _said("create", answers.opportunity_missing, answer_to(record, MISSING))
     if named or quotes.push == "published":
         return _existing(exists, opportunities, target)
     if by_status:
         # One that was asked for as a won one is there because of that answer, whatever status came after it.
         return _existing(exists or ("convert" if missing == "create" else None), opportunities, target)
     return _missing(missing, opportunities, target)
+
+
+def _said(acts: str, brought: str | None, answered: str | None) -> str | None:
+    """What was answered, by the producer's event and by a person, of whom nobody knows who was later.
+
+    Where one said that it is to be done it is: a later no undoes nothing.
+    """
+    return acts if acts in (brought, answered) else brought or answered
 
 
 def _has_won_status(record: Record, rules: Quotes) -> bool:

@@ -115,6 +115,9 @@ class Book:
             # Where nothing was written before it was sold there is no opportunity yet.
             missing = waits and own and not self.won_by_status
             answer = self._answer("won.opp.missing" if missing else "won.opp.exists")
+            if waits and own and not missing and self._answer("won.opp.missing") == "create":
+                # It was made as a won one by that answer.
+                answer = answer or "convert"
             answer = answer or (
                 rules.won.get("if_none", "skip") if missing else rules.won.get("if_exists", "ask")
             )
@@ -128,9 +131,11 @@ class Book:
         return State(self.quote, scope, document, self.word, self.opportunity, self.won, completes)
 
     def _answer(self, question: str) -> str | None:
-        said = self._part("said") or {}
-        answered = self.answers.get(question)
-        return said.get(question) or (answered[1] if answered else None)
+        """What the producer's event brought, or what a person said; of both the one that acts."""
+        answered = self.answers.get(question, (0, None))[1]
+        both = ((self._part("said") or {}).get(question), answered)
+        acts = next((one for one in both if one in ("convert", "create")), None)
+        return acts or both[0] or both[1]
 
     def _sound(self, document: Json) -> bool:
         numbering = self.setting.of("items").get("part_number", {})

@@ -110,11 +110,6 @@ def test_each_answer_raises_the_order_of_the_commands() -> None:
     assert fold(twice, *answered(3, "won.opp.exists", "leave")).status == "repeat"
 
 
-def test_the_producers_own_answer_goes_before_that_of_the_hub() -> None:
-    said = QuoteConversion(to="invoice", answers=Answers(opportunity_exists="leave"))
-    assert not completes(rules(), DRAFT, answered(2, "won.opp.exists", "convert"), (converted(3), said))
-
-
 @pytest.mark.feature("opp.attach_or_new", part="mapper")
 def test_a_picked_opportunity_that_is_gone_gives_way_to_one_of_the_quotes_own_when_a_person_says_so() -> None:
     new = answered(2, "opportunity.gone", "new", kind="opportunity", scope="halo:99")
@@ -148,6 +143,22 @@ def test_a_question_is_on_the_log_with_the_same_id_however_often_it_is_asked() -
         assert (asked.question, asked.choices) == ("won.opp.exists", ("convert", "leave"))
         assert asked.target == mapped(quote()).quote.target
         assert messages[0].key == b"acme"
+
+
+@pytest.mark.feature("won.opp.exists", part="mapper")
+@pytest.mark.parametrize(
+    ("brought", "choice", "expected"),
+    [("leave", "convert", True), ("convert", "leave", True), ("leave", "leave", False)],
+)
+def test_of_an_answer_that_came_along_and_a_persons_the_one_that_acts_is_acted_on(
+    brought: Any, choice: str, expected: bool
+) -> None:
+    sold = QuoteConversion(to="order", answers=Answers(opportunity_exists=brought))
+    events = (DRAFT, (converted(2), sold), answered(3, "won.opp.exists", choice))
+    made = map_quote(folded(*events), won_rules({"if_exists": "ask"}), BASIS, ALL)
+    assert isinstance(made, Mapped)
+    assert made.questions == ()
+    assert completes(won_rules({"if_exists": "ask"}), *events) is expected
 
 
 def test_an_opportunity_that_was_made_as_a_won_one_is_not_asked_about_again() -> None:
