@@ -100,7 +100,7 @@ class Files:
         self._now = now
         self._moved = moved
         self._flights: dict[str, _Flight] = {}
-        self._next_turn = 0.0
+        self._turns: dict[str, float] = {}
 
     @property
     def in_hand(self) -> int:
@@ -152,11 +152,9 @@ class Files:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _begun(self, key: str, file: FileSource, host: str, hosts: Collection[str]) -> _Flight:
-        limits, taken = self._room.limits, file.size * _COPIES
+        taken = file.size * _COPIES
         if not self._has_turn(host) or not self._room.memory.take(taken, self._held):
-            # One after the other: tried all at once they would only take each other's turn.
-            self._next_turn = max(self._next_turn, self._now()) + limits.turn_s
-            raise NotYet(REASON, self._next_turn, None, "other files are fetched first")
+            raise NotYet(REASON, self._turn(host), None, "other files are fetched first")
         task = asyncio.create_task(self._room.fetcher.fetch(file, hosts), name=f"file {key}")
         until = self._now() + self._room.fetcher.patience.total_s + 1.0
         flight = self._flights[key] = _Flight(file, task, until, taken, host)
@@ -166,6 +164,13 @@ class Files:
     def _has_turn(self, host: str) -> bool:
         limits, hosts = self._room.limits, [flight.host for flight in self._flights.values()]
         return len(hosts) < limits.at_once and hosts.count(host) < limits.of_one_host
+
+    def _turn(self, host: str) -> float:
+        """When a file of this host is asked for again: one after the other, for they would take each other's turn."""
+        now = self._now()
+        at = max(self._turns.get(host, now), now) + self._room.limits.turn_s
+        self._turns = {other: turn for other, turn in self._turns.items() if turn > now} | {host: at}
+        return at
 
     @property
     def _held(self) -> int:

@@ -195,7 +195,9 @@ async def test_a_host_that_hangs_leaves_a_turn_to_files_from_elsewhere() -> None
     waits = [place.not_yet(work) for work in hanging]
     assert [wait.waits_for is not None for wait in waits] == [True, True, True, False, False, False]
     assert place.not_yet(file(7, url="https://cdn.quoter.example/7.pdf")).waits_for is not None
-    assert place.not_yet(file(8, url="https://cdn.quoter.example/8.pdf")).waits_for is None
+    behind = place.not_yet(file(8, url="https://cdn.quoter.example/8.pdf"))
+    assert behind.waits_for is None
+    assert behind.not_before == place.now + place.limits.turn_s, "it waits behind no file of the other host"
 
 
 async def test_a_tenant_whose_hosts_hang_leaves_room_to_the_others() -> None:
