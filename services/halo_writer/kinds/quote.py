@@ -29,6 +29,7 @@ from services.halo_writer.kinds.links import linked_fields
 from services.halo_writer.kinds.site import ADDRESS_FIELDS, address_lines
 from services.halo_writer.kinds.unsaid import Unsaid
 
+_CENT = Decimal("0.01")
 OWN_ORDER = "sales_order"
 """The part of a quote's row that names the order which Halo itself made of it."""
 
@@ -72,7 +73,7 @@ def _check_sold(line: QuoteLine, item_id: int, sold: SoldItem) -> None:
             "make the item recurring in Halo (Configuration > Products), or let the line match another item",
         )
     most = sold.max_discount_percent
-    if most is not None and line.discount_percent > most:
+    if most is not None and not _allowed(line, most):
         raise ItemForbids(
             item_id,
             "line.discount_too_high",
@@ -80,6 +81,18 @@ def _check_sold(line: QuoteLine, item_id: int, sold: SoldItem) -> None:
             f"but Halo's item {item_id} allows {most.normalize() + 0:f}% at most",
             "raise the item's maximum discount in Halo (Configuration > Products), or lower the line's discount",
         )
+
+
+def _allowed(line: QuoteLine, most: Decimal) -> bool:
+    """Whether a discount is within a percentage, or above it by no more than rounding a line to the cent brings."""
+    over = line.discount_percent - most
+    return over <= 0 or (over <= 1 and abs(over / 100 * line.base_price * line.quantity) < _CENT)
+
+
+def _discount(line: QuoteLine, sold: SoldItem | None) -> Decimal:
+    """The line's discount as Halo takes it: a part of a cent is none above what its item allows."""
+    most = None if sold is None else sold.max_discount_percent
+    return line.discount_percent if most is None else min(line.discount_percent, most)
 
 
 def line_element(place: int, line: QuoteLine, resolved: Resolved) -> Row:
@@ -96,7 +109,7 @@ def line_element(place: int, line: QuoteLine, resolved: Resolved) -> Row:
         "quantity": line.quantity,
         "baseprice": line.base_price,
         "price": line.price,
-        "discount_perc": line.discount_percent,
+        "discount_perc": _discount(line, sold),
         "costprice": line.cost,
         "item_recurring": line.recurring,
         "billingperiod": None if line.billing_period is None else resolved.name(line.billing_period),

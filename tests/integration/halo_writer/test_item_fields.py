@@ -180,6 +180,18 @@ async def test_a_pushed_product_that_halo_lacks_is_created_and_the_next_quote_se
 # What a quote may not sell
 
 
+@pytest.mark.feature("money.discount", part="writer")
+async def test_a_discount_that_is_above_its_items_by_rounding_alone_is_taken(bench: Bench) -> None:
+    """15 % off a document with one line of 99.99 is 15.00, which is 15.0015 % of the line."""
+    bench.sandbox.edit("Item", FIREWALL, maxitemdiscount=15)
+    await bench.read_halo("item")
+    price, rounded = Decimal("84.99"), Decimal("15.0015")
+    line = bench.tool.line("l1", base_price=Decimal("99.99"), price=price, discount_percent=rounded)
+    await bench.settle(*bench.tool.whole_quote(lines=[line], net="84.99"))
+    quote = bench.row("Quotation", title="New office")
+    assert (quote["revenue"], quote["lines"][0]["discount_perc"]) == (84.99, 15)
+
+
 @pytest.mark.feature("quote.lines.write", part="writer")
 async def test_what_a_person_mended_in_halo_holds_before_the_items_are_read_again(bench: Bench) -> None:
     """As a dead letter told them to: an item that allows the discount, and one that recurs."""
