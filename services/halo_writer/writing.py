@@ -23,6 +23,7 @@ from services.halo_writer.kinds.base import (
     sending,
     with_others,
 )
+from services.halo_writer.look_up import LookupFailed
 from services.halo_writer.settle import Overtaken, save_row
 from services.halo_writer.together import Poster
 from services.halo_writer.tools import Ended, Parked
@@ -83,8 +84,15 @@ class Writing:
         if not course.spec.parts(course.command) & element.keys():
             return False
         await self._save(withdrawn)
-        await self._inquiry.read_back(halo_id, compares=False)
-        return lost_lines(course.spec, course.command, element, course.record)
+        try:
+            await self._inquiry.read_back(halo_id, compares=False)
+        except LookupFailed:
+            return False
+        if lost_lines(course.spec, course.command, element, course.record):
+            return True
+        # Lines that this command no longer has are still those of the state that has settled.
+        course.row = msgspec.structs.replace(course.row, children=withdrawn.children)
+        return False
 
     async def _write(self, operation: Literal["create", "update"], element: Row) -> Ended | Parked | None:
         """Intent, request, and what its answer means. `sent_at` is taken before the request can leave."""
