@@ -205,10 +205,7 @@ async def _check_tenant(conn: AsyncConnection, tenant: str, present: Collection[
     if tenant in present or await rule_sets.latest(conn, tenant) is not None:
         return
     known = {*present, *await rule_sets.all_latest(conn)}
-    there_are = (
-        f"there are {', '.join(sorted(known))}" if known else "the hub has accepted no tenant file yet"
-    )
-    raise unknown("tenant", tenant, known, there_are)
+    raise unknown("tenant", tenant, known, "the store holds no accepted file of it, and nothing that waits")
 
 
 def _document(row: Pending, now: float) -> dict[str, Any]:

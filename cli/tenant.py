@@ -73,8 +73,9 @@ async def _accepted(settings: Settings, tenant: str, at: int | None) -> tuple[Ru
         newest = await rule_sets.latest(conn, tenant)
         if newest is None:
             known = await rule_sets.all_latest(conn)
-            there_are = f"there are {', '.join(sorted(known))}" if known else "there are none yet"
-            raise unknown("tenant with accepted rules", tenant, known, there_are)
+            raise unknown(
+                "tenant with accepted rules", tenant, known, "the store holds no accepted file of it"
+            )
         row = newest if at is None else await rule_sets.at(conn, tenant, at)
         if row is None:
             raise BadInput(f"tenant {tenant!r} has no revision {at}; its newest is {newest.sequence}")

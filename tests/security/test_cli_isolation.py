@@ -253,7 +253,7 @@ WRONG_NAMES = (
 
 @pytest.mark.parametrize("name", WRONG_NAMES)
 def test_what_only_looks_like_a_tenants_name_finds_nothing(name: str, hub: Hub) -> None:
-    assert json.loads(hub("backlog", "--tenant", name, "--json").out) == {"tenants": [], "rows": []}
+    assert hub("backlog", "--tenant", name, "--json")[:2] == (2, "")
     assert json.loads(hub("dlq", "list", "--tenant", name, "--json").out) == []
     assert json.loads(hub("decisions", "list", "--tenant", name, "--all", "--json").out) == []
     assert hub("tenant", "show", name).code == 2

@@ -90,7 +90,7 @@ def test_a_reason_or_a_tenant_that_is_not_there_is_refused_with_those_that_were_
         ("--reason", "decsion", "there is no reason 'decsion'; did you mean decision"),
         ("--reason", "x", "there is no reason 'x'; there are queued, limited, "),
         ("--tenant", "acne", "there is no tenant 'acne'; did you mean acme?"),
-        ("--tenant", "zzz", "there is no tenant 'zzz'; there are acme, north"),
+        ("--tenant", "zzz", "there is no tenant 'zzz'; the store holds no accepted file of it"),
     ):
         assert run(["backlog", option, name]) == 2
         assert said in capsys.readouterr().err
