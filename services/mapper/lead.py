@@ -114,6 +114,12 @@ def quote_of_client(command: UpsertQuote) -> UpsertQuote:
     return replace(made, state_hash=state_hash(made))
 
 
+def after_client(step: CompleteOpportunity, quote: UpsertQuote) -> CompleteOpportunity:
+    """The step, which waits for the client that the company becomes, and leaves it to the opportunity to move there."""
+    assert isinstance(quote.client, Field), "a quote that is won has its client"
+    return replace(step, client=replace(quote.client, write="on_create"))
+
+
 def won_lead(quote_id: str, head: Parties, scope: Scope) -> tuple[Command, ...]:
     """The lead of the company of a won quote, if there is one, moved to the client that the company is now.
 

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from hub.store.records import Record
 from hub.tenants.model import RuleSet
 from hub.tenants.names import folded
-from schemas.commands import Basis, Command, Field, Named, UpsertQuote
+from schemas.commands import Basis, Command, CompleteOpportunity, Field, Named, UpsertQuote
 from schemas.identity import group_hashes, state_hash_of
 from services.mapper.addresses import quote_address
 from services.mapper.agents import owner_of
@@ -25,6 +25,7 @@ from services.mapper.files import quote_files
 from services.mapper.item import ensure_items
 from services.mapper.lead import (
     adopted,
+    after_client,
     ensure_lead,
     has_leads,
     opportunity_of_client,
@@ -145,6 +146,7 @@ def commands(
         made += quote_files(record.id, state.head, state.link, scope)
     made += won_steps(record.id, winning, quote, state.link, scope)
     if has_leads(scope) and winning.won:
+        made = [after_client(one, quote) if isinstance(one, CompleteOpportunity) else one for one in made]
         made += won_lead(record.id, state.head, scope)
     _raise_faults(scope)
     # What a quote says of an opportunity that its producer publishes is older than anything said of that itself.

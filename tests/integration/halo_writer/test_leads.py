@@ -9,7 +9,7 @@ import pytest
 
 from schemas.commands import Command
 from schemas.opportunities import Opportunity
-from schemas.quotes import Quote, QuoteStatus
+from schemas.quotes import Quote, QuoteConversion, QuoteStatus
 from services.mapper.opportunity import map_opportunity
 from services.mapper.quote import Mapped, map_quote
 from tests.integration.halo_writer.bench import Bench, MakeBench
@@ -223,6 +223,23 @@ async def test_a_lead_goes_along_whoever_of_its_company_is_won(make_bench: MakeB
     await bench.settle(*mapped(bench, first("Q-2", customer=elsewhere), won("Q-2")))
     (lead,) = leads(bench)
     assert (lead["client_id"], lead["status_id"]) == (bench.row("Client", name=COMPANY)["id"], CLOSED)
+
+
+@pytest.mark.feature("won.client", part="writer")
+async def test_nothing_is_completed_before_the_company_is_a_client(make_bench: MakeBench) -> None:
+    convert = "sources: {quoter: {opportunities: {won: {if_exists: convert}}}}"
+    bench = await make_bench(
+        halo={"main_contact_compulsory": True}, more_rules=f"clients: {{lead_ticket_type: Lead}}\n{convert}"
+    )
+    sold = (envelope(2, "quote.converted.v1"), QuoteConversion(to="order"))
+    await bench.settle(*mapped(bench, first(contact=None)))
+    before = bench.row("Faults", summary="New office")
+    await bench.deliver(*mapped(bench, first(contact=None), sold))
+    assert [letter.target.kind for letter in bench.dead_letters() if letter.target] == ["client"]
+    assert bench.row("Faults", summary="New office") == before
+    await bench.settle(*mapped(bench, first(contact=None), sold, (envelope(3), draft())))
+    after = bench.row("Faults", summary="New office")
+    assert (after["status_id"], after["client_id"]) == (22, bench.row("Client", name=COMPANY)["id"])
 
 
 @pytest.mark.feature("org.lead.convert", part="writer")
