@@ -14,6 +14,7 @@ from schemas.commands import (
     GroupIncome,
     Match,
     Named,
+    Notice,
     OrderLines,
     QuoteLine,
     UpsertQuote,
@@ -39,6 +40,7 @@ def sales_order_of(quote_id: str, quote: UpsertQuote, scope: Scope) -> CreateSal
             basis=NO_BASIS,
             ensure=True,
             match=(Match(by="quotation"),),
+            notices=_delivery_left_out(quote),
             opportunity=_always(quote.opportunity),
             quote=Field(value=quote.target),
             client=_always(quote.client),
@@ -51,6 +53,17 @@ def sales_order_of(quote_id: str, quote: UpsertQuote, scope: Scope) -> CreateSal
             lines=Field(value=OrderLines(lines=lines, accounts=_accounts(scope.rules.items))),
         )
     )
+
+
+def _delivery_left_out(quote: UpsertQuote) -> tuple[Notice, ...]:
+    """Halo's orders have no documented field for a charge that is no line: who invoices from the order must hear."""
+    if isinstance(quote.carriage, UnsetType) or not quote.carriage.value:
+        return ()
+    message = (
+        f"the charge of {quote.carriage.value} for delivery is not on the sales order; "
+        "with `items.shipping` it is a line of quote and order"
+    )
+    return (Notice(code="delivery.left_out", message=message),)
 
 
 def _unlinked(line: QuoteLine) -> QuoteLine:

@@ -57,8 +57,8 @@ def test_the_guides_commands_make_a_token_and_its_hash(tmp_path: Path) -> None:
         ", ".join(f"`{scope}`" for scope in QUOTING),
         f"{FILES.max_bytes >> 20} MiB at most, never more",
         f"whole within {Patience.total_s:g} s, no read longer than {Patience.read_s:g} s",
-        f"at most {FILES.at_once} files of a tenant at a time, {FILES.of_one_host} of them from one host; "
-        f"{FILES.memory_bytes >> 20} MiB for all",
+        f"at most {FILES.at_once} files of a tenant at a time, {FILES.of_one_host} of them from one host;",
+        f"from one host; {FILES.memory_bytes >> 20} MiB for all",
     ],
 )
 def test_its_limits_and_rights_are_those_in_force(said: str) -> None:

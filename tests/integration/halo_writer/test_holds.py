@@ -168,13 +168,13 @@ async def test_a_429_is_stored_for_every_share_and_the_next_owner_waits_it_out(m
 async def test_while_one_request_hangs_what_came_after_it_is_in_rows_within_seconds(
     make_bench: MakeBench,
 ) -> None:
-    bench = await make_bench(timing=replace(TIMING, spill_s=0.1), request_timeout_s=6.0)
-    bench.sandbox.arm("slow", path="^/Client$", method="POST", delay_s=4.0)
+    bench = await make_bench(timing=replace(TIMING, spill_s=0.1), request_timeout_s=10.0)
+    bench.sandbox.arm("slow", path="^/Client$", method="POST", delay_s=7.0)
     first, *others = clients(bench, 5)
     async with bench.lane() as lane:
         lane.submit(work_of(first))
         await eventually(lambda: bench.requests("POST"))
-        await bench.submit(lane, others, timeout_s=3.0)
+        await bench.submit(lane, others, timeout_s=6.0)
         assert await reasons(bench) == ["queued"] * 4
         await bench.until_nothing_waits()
     assert len([row for row in bench.rows("Client") if row["name"].startswith("Customer")]) == 5
@@ -196,8 +196,8 @@ async def test_a_newer_revision_of_the_command_in_hand_keeps_its_row_when_that_o
 
 
 async def test_a_command_that_takes_too_long_is_given_up_for_a_while(make_bench: MakeBench) -> None:
-    bench = await make_bench(timing=replace(TIMING, command_s=0.3), request_timeout_s=6.0)
-    bench.sandbox.arm("slow", path="^/Client$", method="POST", delay_s=2.0)
+    bench = await make_bench(timing=replace(TIMING, command_s=1.5), request_timeout_s=12.0)
+    bench.sandbox.arm("slow", path="^/Client$", method="POST", delay_s=6.0)
     first, *others = clients(bench, 2)
     with structlog.testing.capture_logs() as logs:
         await bench.deliver(first, *others)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -64,6 +65,17 @@ def test_four_statuses_win_a_quote_by_default(word: str) -> None:
     with_orders = rules(quotes={"sales_order": True})
     assert orders_of(made_of(with_orders, (envelope(1), quote(status=word))))
     assert not orders_of(made_of(with_orders, (envelope(1), quote(status="declined"))))
+
+
+def test_a_charge_for_delivery_that_is_no_line_is_told_of_the_order() -> None:
+    charged = (envelope(1), quote(status="accepted", shipping=Decimal("12.50")))
+    (order,) = orders_of(made_of(rules(quotes={"sales_order": True}), charged))
+    assert [notice.code for notice in order.notices] == ["delivery.left_out"]
+    assert "12.5" in order.notices[0].message
+    as_line = rules(quotes={"sales_order": True}, items={"shipping": "Freight"})
+    (order,) = orders_of(made_of(as_line, charged))
+    assert order.notices == ()
+    assert getattr(order.lines.value.lines[-1].halo_item, "name", None) == "Freight"
 
 
 @pytest.mark.feature("won.detect", part="mapper")
