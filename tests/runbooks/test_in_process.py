@@ -28,9 +28,10 @@ from hub.lease_keeper import LeaseKeeper
 from hub.runtime import serving
 from hub.settings import Settings
 from hub.steps import Steps
-from hub.store import outbox
+from hub.store import outbox, rule_sets
 from hub.store.engine import Store
 from hub.store.errors import StoreUnavailable
+from hub.store.rule_sets import RuleSetRow
 from hub.tenants.follower import RulesFollower
 from schemas.topics import BY_NAME, COMMANDS, DEAD_LETTERS, OUTCOMES, TOPICS
 from services.halo_writer.lane import LaneSettings, Services
@@ -260,8 +261,11 @@ def test_fault(here: Here) -> None:
 
 
 async def _store(here: Here) -> Store:
+    """A store that knows one tenant."""
     store = await Store.open(here.environment["HUB_STORE_URL"])
     await store.migrate()
+    async with store.write() as conn:
+        await rule_sets.put(conn, RuleSetRow(tenant="acme", sequence=1, hash="h", text="{}", accepted_at=0.0))
     return store
 
 
