@@ -236,8 +236,10 @@ def _quote(
     client = seen.row("Client", row.get("client_id"))
     allowed = {state.company}
     if rules.leads and not want.at_client and state.company not in {one.name for one in KNOWN_CLIENTS}:
-        # Without a client of its own it is its opportunity's.
+        # Without a client of its own it is its opportunity's, whose producer may have named another company.
+        owner = seen.row("Faults", row["ticket_id"]).get("client_id")
         allowed |= {seen.row("Client", UNKNOWN_CLIENT)["name"], *(one.name for one in KNOWN_CLIENTS)}
+        allowed |= {seen.row("Client", owner).get("name", state.company)}
     if client.get("name") not in allowed:
         yield "state", f"{quote} is for {client.get('name')}, not {allowed}"
     yield from line_findings(quote, document, row.get("lines", []), rules, seen)

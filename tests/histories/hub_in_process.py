@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -294,7 +295,7 @@ class _Writer:
         self._store = store
         self._told = told
         self._moved = asyncio.Event()
-        self._open = 0
+        self._open: set[object] = set()
         tenancy = Tenancy(TENANT, rules.sequence, rules.rules, http, 10.0)
         services = Services(
             store=store,
@@ -324,9 +325,10 @@ class _Writer:
 
         What waits is tried once more, as it would be after a while: another command may have taken its place.
         """
-        self._open += len(works)
         for work in works:
-            work.done.append(self._done)
+            handed_in = object()
+            self._open.add(handed_in)
+            work.done.append(partial(self._done, handed_in))
             self._lane.submit(work)
         await self._quiet()
         rows = await self.rows()
@@ -356,8 +358,9 @@ class _Writer:
         now = held.store_now()
         return queue.next_at(self._lane._standing, now) > now + _SOON_S
 
-    def _done(self) -> None:
-        self._open -= 1
+    def _done(self, handed_in: object) -> None:
+        """May be said twice, as an offset's end may be."""
+        self._open.discard(handed_in)
         self._moved.set()
 
     def _ended(self, work: Work, end: Ended | Parked) -> None:
