@@ -9,7 +9,7 @@ from typing import ClassVar
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
-SHARE = 0.05
+SHARE = 0.03
 """At least this share of the histories has to show each interesting class."""
 
 
