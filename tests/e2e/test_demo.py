@@ -83,7 +83,12 @@ def demo() -> Iterator[Demo]:
         yield Demo(popen, json.loads(document))
     finally:
         popen.send_signal(signal.SIGINT)
-        popen.wait(30)
+        try:
+            popen.wait(30)
+        except subprocess.TimeoutExpired:
+            # Its children end with it; without this they would outlive the tests.
+            popen.kill()
+            raise
 
 
 def _document(stdout: IO[str]) -> str:
