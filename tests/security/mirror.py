@@ -30,6 +30,7 @@ class Mirror:
         self._real = ""
         self._path = re.compile("")
         self._echoes: list[Echo] = []
+        self._always: tuple[bytes, Echo] | None = None
         self.told: list[str] = []
         self.refused: list[str] = []
         self.address = ""
@@ -37,6 +38,10 @@ class Mirror:
     def echo(self, path: str, echoes: list[Echo]) -> None:
         """Answer as many POSTs to a path, each with a status and what an echo makes of the secrets sent."""
         self._path, self._echoes = re.compile(path), list(echoes)
+
+    def always(self, words: str, echo: Echo) -> None:
+        """Answer every POST whose body has the words in it so, for good."""
+        self._always = (words.encode(), echo)
 
     @property
     def left(self) -> int:
@@ -48,6 +53,9 @@ class Mirror:
             if request.url.path.endswith("/token"):
                 return await self._sign_in(http, request, body)
             sent = request.headers.get("authorization", "")
+            if request.method == "POST" and self._always and self._always[0] in body:
+                status, said = self._always[1](sent)
+                return Response(said, status, media_type="application/json")
             if request.method == "POST" and self._echoes and self._path.search(request.url.path):
                 self.told.append(sent)
                 status, said = self._echoes.pop(0)(sent)
