@@ -45,6 +45,19 @@ class Demo:
         found: list[dict[str, Any]] = answer.json()[resource]
         return found
 
+    @property
+    def directory(self) -> Path:
+        return Path(self.told["go_on"]["publish"].rpartition("@")[2]).parent
+
+    def terminal(self, name: str) -> dict[str, str]:
+        """The variables of a user's other terminal, in a place of its own."""
+        commands = put_hub_on_the_path(self.directory / name)
+        return {
+            "PATH": f"{commands}:{os.environ['PATH']}",
+            "PYTHONPATH": str(ROOT),
+            "DEMO": str(self.directory),
+        }
+
     def run(self, name: str) -> str:
         """What one of the commands that the demo told answers, in a shell."""
         command = self.told["go_on"][name]
@@ -201,13 +214,7 @@ def test_what_stays_takes_one_more_quote_once_and_tells_its_story(demo: Demo) ->
 
 
 def test_the_quick_start_brings_a_quote_of_ones_own_into_halo(demo: Demo) -> None:
-    directory = Path(demo.told["go_on"]["publish"].rpartition("@")[2]).parent
-    commands = put_hub_on_the_path(directory / "bin")
-    environment = {
-        "PATH": f"{commands}:{os.environ['PATH']}",
-        "PYTHONPATH": str(ROOT),
-        "DEMO": str(directory),
-    }
+    environment = demo.terminal("bin")
 
     shown = execute("\n".join(blocks("quick-start.md", "bash")), environment, ROOT)
 
@@ -221,15 +228,23 @@ def test_the_quick_start_brings_a_quote_of_ones_own_into_halo(demo: Demo) -> Non
     )
 
 
+def test_the_event_to_begin_from_becomes_a_quote(demo: Demo) -> None:
+    send = """
+        . "$DEMO/demo.env"
+        hub event new quote.published.v1 --tenant demo --source quoter > "$DEMO/begin.json"
+        hub event send "$DEMO/begin.json" --http "http://127.0.0.1:$HUB_HTTP_PORT"
+    """
+    execute(send, demo.terminal("begin"), ROOT)
+
+    title = json.loads((demo.directory / "begin.json").read_text())["data"]["title"]
+    (quote,) = eventually(lambda: [row for row in demo.quotes() if row["title"] == title], timeout_s=60)
+    assert [bool(line["item_recurring"]) for line in quote["lines"]] == [False, True]
+
+
 @pytest.mark.timeout(300)
 def test_the_story_of_a_quote_is_told_as_it_happens(demo: Demo) -> None:
     """The guide for quoting tools, each of its commands, and what Halo holds in the end."""
-    directory = Path(demo.told["go_on"]["publish"].rpartition("@")[2]).parent
-    environment = {
-        "PATH": f"{put_hub_on_the_path(directory / 'quoting')}:{os.environ['PATH']}",
-        "PYTHONPATH": str(ROOT),
-        "DEMO": str(directory),
-    }
+    environment = demo.terminal("quoting")
 
     told = execute("\n".join(blocks("quoting.md", "bash")), environment, ROOT, timeout_s=240)
 
@@ -255,7 +270,7 @@ def test_the_story_of_a_quote_is_told_as_it_happens(demo: Demo) -> None:
     ):
         assert f"{event}.v1" in told
     listed = dict(line.split(maxsplit=1) for line in blocks("quoting.md", "text")[0].splitlines())
-    sent = json.loads((directory / "updated.json").read_text())
+    sent = json.loads((demo.directory / "updated.json").read_text())
     assert {
         f"ce_{name}": str(value) for name, value in sent.items() if name != "data"
     }.items() <= listed.items()
