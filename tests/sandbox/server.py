@@ -13,7 +13,7 @@ from tests.support.processes import spawn, stop_pid
 ROOT = Path(__file__).parents[2]
 CLIENT_ID = "sandbox-client"
 CLIENT_SECRET = "sandbox-secret"
-START_TIMEOUT_S = 20.0
+START_TIMEOUT_S = 90.0
 
 
 @dataclass
@@ -54,7 +54,7 @@ def plain_client(base_url: str) -> httpx.Client:
     Connections are not kept: a server that closes an idle one just as it is used again looks like a failure.
     """
     limits = httpx.Limits(max_keepalive_connections=0)
-    return httpx.Client(base_url=base_url, timeout=10.0, trust_env=False, verify=False, limits=limits)
+    return httpx.Client(base_url=base_url, timeout=60.0, trust_env=False, verify=False, limits=limits)
 
 
 @dataclass

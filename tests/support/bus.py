@@ -166,7 +166,7 @@ async def kill_a_member(settings: BusSettings, topic: str, count: int) -> list[b
     assert process.stdout is not None
     values: list[bytes] = []
     while len(values) < count:
-        line = await asyncio.wait_for(process.stdout.readline(), 30)
+        line = await asyncio.wait_for(process.stdout.readline(), 90)
         if line.startswith(b"got "):
             values.append(line.split()[1])
     process.kill()

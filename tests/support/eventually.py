@@ -11,16 +11,16 @@ T = TypeVar("T")
 
 @overload
 async def eventually(
-    check: Callable[[], Awaitable[T]], timeout_s: float = 10, every_s: float = 0.05
+    check: Callable[[], Awaitable[T]], timeout_s: float = 30, every_s: float = 0.05
 ) -> T: ...
 
 
 @overload
-async def eventually(check: Callable[[], T], timeout_s: float = 10, every_s: float = 0.05) -> T: ...
+async def eventually(check: Callable[[], T], timeout_s: float = 30, every_s: float = 0.05) -> T: ...
 
 
 async def eventually(
-    check: Callable[[], T | Awaitable[T]], timeout_s: float = 10, every_s: float = 0.05
+    check: Callable[[], T | Awaitable[T]], timeout_s: float = 30, every_s: float = 0.05
 ) -> T:
     """Return the first truthy result of `check`; fails, with the last one, after `timeout_s`.
 

@@ -39,7 +39,7 @@ class Process:
     log: Path
     health_port: int
 
-    def ended(self, timeout_s: float = 30.0) -> int:
+    def ended(self, timeout_s: float = 90.0) -> int:
         """The exit code once it has ended by itself; a negative one is a signal."""
         return self.popen.wait(timeout_s)
 
@@ -60,10 +60,10 @@ class Process:
     def is_running(self) -> bool:
         return self.popen.poll() is None
 
-    def stop(self) -> int:
+    def stop(self, timeout_s: float = 90.0) -> int:
         """SIGTERM; the exit code after draining."""
         self.popen.send_signal(signal.SIGTERM)
-        return self.popen.wait(30.0)
+        return self.popen.wait(timeout_s)
 
     def lines(self) -> list[dict[str, Any]]:
         """Its JSON log lines so far."""
@@ -104,7 +104,7 @@ class Hub:
         self.processes[name] = Process(name, popen, log, health_port)
         return self.processes[name]
 
-    def wait_ready(self, *names: str, timeout_s: float = 40.0) -> None:
+    def wait_ready(self, *names: str, timeout_s: float = 120.0) -> None:
         """Return when the services' readiness says so; raises with their log when one does not come up."""
         deadline = time.monotonic() + timeout_s
         for name in names or tuple(self.processes):
@@ -133,18 +133,18 @@ class Hub:
                 "authorization": f"Bearer {PRODUCER_TOKEN}",
             },
             trust_env=False,
-            timeout=20.0,
+            timeout=90.0,
         )
         assert answer.status_code == 202, answer.text
 
     def stop_all(self) -> None:
         for process in self.processes.values():
             if process.popen.poll() is None:
-                stop_pid(process.popen.pid, timeout_s=15.0)
+                stop_pid(process.popen.pid, timeout_s=60.0)
                 process.popen.wait()
 
 
-def eventually(check: Any, timeout_s: float = 30.0, every_s: float = 0.1, what: str = "") -> Any:
+def eventually(check: Any, timeout_s: float = 60.0, every_s: float = 0.1, what: str = "") -> Any:
     """The first truthy answer of `check`; raises with its last one when time is up."""
     deadline = time.monotonic() + timeout_s
     while True:
@@ -292,6 +292,6 @@ def _spawn(command: list[str], log: Path, environment: Mapping[str, str]) -> sub
 
 def _answers(url: str) -> bool:
     try:
-        return httpx.get(url, trust_env=False, timeout=2.0).status_code == 200
+        return httpx.get(url, trust_env=False, timeout=10.0).status_code == 200
     except httpx.TransportError:
         return False

@@ -35,7 +35,7 @@ BOOTSTRAP_VARIABLE = "KAFKA_BOOTSTRAP_SERVERS"
 INSTALL_COMMAND = "apt-get install -y --no-install-recommends openjdk-17-jre-headless maven"
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
-_START_TIMEOUT_S = 60.0
+_START_TIMEOUT_S = 120.0
 _POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
   <groupId>test.support</groupId><artifactId>kafka-jars</artifactId><version>1</version><packaging>pom</packaging>
@@ -186,7 +186,7 @@ class KafkaServer:
         if self._process:
             self._process.send_signal(with_signal)
             try:
-                self._process.wait(20)
+                self._process.wait(60)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()

@@ -163,7 +163,7 @@ class PostgresServer:
         if self._process:
             self._process.send_signal(with_signal)
             try:
-                self._process.wait(20)
+                self._process.wait(60)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
@@ -235,7 +235,7 @@ def _run_apart(url: str, statement: str) -> None:
     """Run one statement in a thread with an event loop of its own, so that callers may be inside a loop."""
 
     async def execute() -> None:
-        connection = await asyncpg.connect(url.replace("+asyncpg", "", 1), timeout=10)
+        connection = await asyncpg.connect(url.replace("+asyncpg", "", 1), timeout=60)
         try:
             await connection.execute(statement)
         finally:

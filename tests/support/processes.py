@@ -5,25 +5,48 @@ A server that a test run starts must not outlive it, even when the run is killed
 """
 
 import ctypes
+import fcntl
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
+_PORTS = range(12_000, 29_000)
+"""Below those that a kernel gives to connections: a port stays free until its server starts, or starts again."""
 
 
 def free_port() -> int:
-    """Return a TCP port that is free on 127.0.0.1 now; another process may still take it before use."""
+    """Return a TCP port that is free on 127.0.0.1, and that is given to nobody else until all others had their turn.
+
+    The turn is that of every test run on this machine: several run at once.
+    """
+    turn = Path(tempfile.gettempdir()) / f"hub-test-ports-{os.getuid()}"
+    with turn.open("a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        last = int(file.read() or 0)
+        next_ones = _PORTS[max(0, last - _PORTS.start + 1) :]
+        port = next(port for port in chain(next_ones, _PORTS) if _is_free(port))
+        file.truncate(0)
+        file.write(str(port))
+    return port
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def spawn(
