@@ -17,7 +17,9 @@ async def run(bootstrap: str, group: str, topic: str) -> None:
         for delivery in batch:
             print("got", (delivery.record.value or b"").decode(), flush=True)
 
-    async with member(bus_settings(bootstrap, group=group), [topic], handler):
+    # Whoever takes over waits for the end of its session.
+    settings = bus_settings(bootstrap, group=group, session_timeout_ms=3_000)
+    async with member(settings, [topic], handler):
         await asyncio.Event().wait()
 
 

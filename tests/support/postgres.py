@@ -38,7 +38,7 @@ INSTALL_COMMAND = "apt-get install -y --no-install-recommends postgresql"
 
 _SYSTEM_USER = "postgres"
 _ROLE = "hub"
-_START_TIMEOUT_S = 60.0
+_START_TIMEOUT_S = 180.0
 _TEST_OPTIONS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",

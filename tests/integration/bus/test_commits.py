@@ -39,7 +39,7 @@ async def test_only_the_contiguous_prefix_is_committed(bootstrap: str) -> None:
 
 
 async def test_draining_waits_for_work_in_flight_and_commits_it(bootstrap: str) -> None:
-    topic, settings = await make_topic(bootstrap), bus_settings(bootstrap)
+    topic, settings = await make_topic(bootstrap), bus_settings(bootstrap, shutdown_drain_s=120.0)
     await send(bootstrap, topic, [b"1", b"2"])
     got = Collector(finish=False)
     async with member(settings, [topic], got, drain=False) as consumer:

@@ -25,7 +25,7 @@ import time
 from hub.bus.embedded import start_embedded
 child, _ = start_embedded()
 print(child.pid, flush=True)
-time.sleep(60)
+time.sleep(600)
 """
 
 
@@ -34,7 +34,7 @@ def bootstrap() -> Iterator[str]:
     process, servers = start_embedded()
     yield servers
     process.terminate()
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
 
 
 async def test_topics_are_made_by_checking_them(bootstrap: str) -> None:
@@ -44,7 +44,7 @@ async def test_topics_are_made_by_checking_them(bootstrap: str) -> None:
 
 
 async def test_a_group_takes_over_from_a_killed_member_and_commits(bootstrap: str) -> None:
-    settings, topic = bus_settings(bootstrap), "embedded.group"
+    settings, topic = bus_settings(bootstrap, session_timeout_ms=6_000), "embedded.group"
     await check_topics(bootstrap, [Spec(topic)], any_partition_count=True)
     publisher = Publisher(settings)
     await publisher.start()
@@ -53,7 +53,7 @@ async def test_a_group_takes_over_from_a_killed_member_and_commits(bootstrap: st
     assert sorted(await kill_a_member(settings, topic, 200)) == sorted(sent)
     got = Collector()
     async with member(settings, [topic], got):
-        await eventually(lambda: Counter(got.values) == Counter(sent), timeout_s=20)
+        await eventually(lambda: Counter(got.values) == Counter(sent))
     assert sum([await committed(settings, topic, number) or 0 for number in range(4)]) == 200
     await publisher.stop()
 
@@ -67,7 +67,7 @@ async def test_a_range_and_a_feed_read_it(bootstrap: str) -> None:
     await publisher.stop()
     read = [record async for record in read_range(bootstrap, topic)]
     assert [record.value for record in read] == [b"1", None]
-    assert abs(read[0].timestamp_ms - time.time() * 1000) < 60_000
+    assert abs(read[0].timestamp_ms / 1000 - time.time()) < 3_600
     seen: list[bytes | None] = []
 
     async def take(feed: Feed) -> None:
@@ -76,7 +76,7 @@ async def test_a_range_and_a_feed_read_it(bootstrap: str) -> None:
 
     async with follow(bootstrap, topic) as feed:
         task = asyncio.create_task(take(feed))
-        await asyncio.wait_for(feed.caught_up.wait(), 10)
+        await asyncio.wait_for(feed.caught_up.wait(), 60)
         assert seen == [b"1", None]
         task.cancel()
         await asyncio.wait([task])
@@ -94,7 +94,7 @@ def test_the_command_says_that_nothing_is_durable_and_ends_on_sigterm(tmp_path: 
     servers = process.stdout.readline().strip()
     asyncio.run(eventually(ready.exists))
     process.send_signal(signal.SIGTERM)
-    _, said = process.communicate(timeout=10)
+    _, said = process.communicate(timeout=60)
     assert (process.returncode, ready.read_text()) == (0, servers)
     assert NOTICE in said
     assert "lost when it stops" in NOTICE

@@ -26,12 +26,13 @@ class Clock:
 async def test_a_handler_that_waits_shows_life_and_one_that_hangs_does_not(bootstrap: str) -> None:
     topic, clock = await make_topic(bootstrap), Clock()
     await send(bootstrap, topic, [b"1"])
-    away, has_it, let_go = True, asyncio.Event(), asyncio.Event()
+    away, has_it, hangs, let_go = True, asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def handler(batch: Sequence[Delivery]) -> None:
         has_it.set()
         while away:
             assert await held_up(batch, 0.01)
+        hangs.set()
         await let_go.wait()
         for delivery in batch:
             delivery.done()
@@ -43,7 +44,7 @@ async def test_a_handler_that_waits_shows_life_and_one_that_hangs_does_not(boots
             await eventually(lambda: consumer.health().is_live())
             assert consumer.health().handling_age_s == pytest.approx(clock.now)
         away = False
-        await asyncio.sleep(0.1)
+        await hangs.wait()
         assert consumer.health().is_live()
         clock.now += _AN_HOUR_S
         await asyncio.sleep(0.1)

@@ -22,6 +22,9 @@ from tests.support.bus import (
 )
 from tests.support.eventually import eventually
 
+_SESSION_MS = 10_000
+"""Five times as long as a member takes to hear that another has come or gone."""
+
 
 async def test_a_killed_members_unfinished_records_come_to_the_next(bootstrap: str) -> None:
     topic, settings = await make_topic(bootstrap), bus_settings(bootstrap)
@@ -36,7 +39,9 @@ async def test_a_killed_members_unfinished_records_come_to_the_next(bootstrap: s
 
 async def test_a_rebalance_waits_for_work_in_flight_and_loses_nothing(bootstrap: str) -> None:
     topic = await make_topic(bootstrap, 4)
-    settings = bus_settings(bootstrap, max_batch_records=20)
+    settings = bus_settings(
+        bootstrap, max_batch_records=20, revoke_drain_s=50.0, session_timeout_ms=_SESSION_MS
+    )
     publisher = Publisher(settings)
     await publisher.start()
     sent = [b"%d" % n for n in range(400)]
@@ -79,7 +84,7 @@ async def test_work_unfinished_at_a_rebalance_comes_again_and_its_late_end_commi
     bootstrap: str,
 ) -> None:
     topic = await make_topic(bootstrap)
-    settings = bus_settings(bootstrap, revoke_drain_s=0.2)
+    settings = bus_settings(bootstrap, revoke_drain_s=0.2, session_timeout_ms=_SESSION_MS)
     await send(bootstrap, topic, [b"1", b"2", b"3"])
     first = Collector(finish=False)
     async with member(settings, [topic], first) as one:
@@ -102,7 +107,7 @@ async def test_a_batch_overtaken_by_a_rebalance_on_its_way_to_the_handler_commit
 ) -> None:
     """Counted to the new assignment, its end would be committed before the records in front of it were read."""
     topic = await make_topic(bootstrap)
-    settings = bus_settings(bootstrap, revoke_drain_s=0.1)
+    settings = bus_settings(bootstrap, revoke_drain_s=0.1, session_timeout_ms=_SESSION_MS)
     await send(bootstrap, topic, [b"1", b"2", b"3"])
     under_way, go_on = asyncio.Event(), asyncio.Event()
 
@@ -141,7 +146,7 @@ async def test_a_member_that_the_group_threw_out_comes_back_and_loses_nothing(bo
     await send(bootstrap, topic, [b"1", b"2"])
     got = Collector(finish=False)
     async with member(settings, [topic], got) as consumer:
-        await eventually(lambda: len(got.seen) == 2)
+        await eventually(lambda: len(got.seen) >= 2)
         time.sleep(1.5)  # noqa: ASYNC251 - the whole process is to stand still, heartbeats included
         for delivery in got.seen:
             delivery.done()
