@@ -12,20 +12,24 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.sandbox.server import ROOT, Sandbox, SandboxProcess, start_sandbox
+from tests.sandbox.server import ROOT, Sandbox, SandboxProcess, plain_client, start_sandbox
 from tests.support.processes import is_running
 
 pytestmark = pytest.mark.feature("beyond.simulate", part="sandbox")
 
 
 def test_the_budget_is_a_rolling_window(sandbox: Sandbox, halo: httpx.Client) -> None:
-    sandbox.configure(budget={"limit": 3, "window_s": 0.6})
+    sandbox.configure(budget={"limit": 3, "window_s": 600})
     assert [halo.get("/Tax").status_code for _ in range(4)] == [200, 200, 200, 429]
     refused = halo.get("/Tax")
-    assert refused.text == "Rate Limit Reached - 3 Requests per rolling 0.6 second window."
+    assert refused.text == "Rate Limit Reached - 3 Requests per rolling 10 minute window."
     assert "retry-after" not in refused.headers
-    time.sleep(0.65)  # the window itself; refused calls must not have kept it full
-    assert halo.get("/Tax").status_code == 200
+    sandbox.configure(budget={"limit": 3, "window_s": 0.6})
+    deadline = time.monotonic() + 60
+    # Refused calls don't keep the window full.
+    while (answer := halo.get("/Tax")).status_code != 200:
+        assert answer.text == "Rate Limit Reached - 3 Requests per rolling 0.6 second window."
+        assert time.monotonic() < deadline
 
 
 def test_the_budget_can_name_its_wait(sandbox: Sandbox, halo: httpx.Client) -> None:
@@ -33,7 +37,7 @@ def test_the_budget_can_name_its_wait(sandbox: Sandbox, halo: httpx.Client) -> N
     halo.get("/Tax")
     refused = halo.get("/Tax")
     assert refused.text == "Rate Limit Reached - 1 Requests per rolling 2 minute window."
-    assert 115 <= int(refused.headers["retry-after"]) <= 120
+    assert 30 <= int(refused.headers["retry-after"]) <= 120
     assert sandbox.requests()[-1]["fault"] == "budget"
 
 
@@ -63,9 +67,7 @@ def test_the_default_instance_lives_at_the_root(sandbox_process: SandboxProcess)
 
 
 def test_an_unknown_instance_is_404(sandbox_process: SandboxProcess) -> None:
-    assert (
-        httpx.get(f"{sandbox_process.url}/nobody/api/Tax", trust_env=False, verify=False).status_code == 404
-    )
+    assert plain_client(sandbox_process.url).get("/nobody/api/Tax").status_code == 404
     with Sandbox(sandbox_process.url, "nobody") as nobody, pytest.raises(AssertionError, match="404"):
         nobody.state("Client")
 
@@ -184,7 +186,7 @@ def test_a_signal_ends_the_process_cleanly_even_with_a_hanging_request(
                 while not sandbox.requests(path="/Tax"):
                     time.sleep(0.02)
                 process.send_signal(stop)
-                _, errors = process.communicate(timeout=10)
+                _, errors = process.communicate(timeout=60)
         assert (process.returncode, errors) == (0, "")
     finally:
         process.kill()
@@ -214,7 +216,7 @@ def test_the_examples_of_the_manual_work(tmp_path: Path, free_port: int) -> None
     script = script.replace(".venv/bin/python", sys.executable)
     script += '\nkill %1 && wait %1 && trap - EXIT && echo "ended cleanly"\n'
     done = subprocess.run(
-        ["bash", "-c", script], check=False, cwd=ROOT, capture_output=True, text=True, timeout=30
+        ["bash", "-c", script], check=False, cwd=ROOT, capture_output=True, text=True, timeout=240
     )
     assert done.returncode == 0, done.stderr
     for part in (

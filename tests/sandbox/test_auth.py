@@ -5,7 +5,7 @@ import time
 import httpx
 import pytest
 
-from tests.sandbox.server import CLIENT_ID, CLIENT_SECRET, Sandbox
+from tests.sandbox.server import CLIENT_ID, CLIENT_SECRET, Sandbox, plain_client
 
 pytestmark = pytest.mark.feature("beyond.simulate", part="sandbox")
 
@@ -18,9 +18,8 @@ def ask(sandbox: Sandbox, **changes: str) -> httpx.Response:
         "scope": "all",
         **changes,
     }
-    return httpx.post(
-        f"{sandbox.auth_url}/token", params={"tenant": "acme"}, data=form, trust_env=False, verify=False
-    )
+    with plain_client(sandbox.auth_url) as client:
+        return client.post("/token", params={"tenant": "acme"}, data=form)
 
 
 def test_a_token_answer_has_the_six_members(sandbox: Sandbox) -> None:
@@ -76,11 +75,12 @@ def test_a_token_of_another_instance_opens_nothing(sandbox: Sandbox) -> None:
 
 
 def test_tokens_expire(sandbox: Sandbox) -> None:
-    sandbox.configure(token_ttl_s=1)
-    with sandbox.client() as client:
-        assert client.get("/Tax").status_code == 200
-        time.sleep(1.05)  # the shortest life a token can be given
-        assert client.get("/Tax").status_code == 401
+    with sandbox.client() as lasting:
+        sandbox.configure(token_ttl_s=1)
+        with sandbox.client() as client:
+            time.sleep(1.05)  # the shortest life a token can be given
+            assert client.get("/Tax").status_code == 401
+        assert lasting.get("/Tax").status_code == 200
 
 
 def test_revoked_tokens_end_at_once(sandbox: Sandbox, halo: httpx.Client) -> None:
