@@ -22,7 +22,7 @@ from schemas.targets import TargetState
 from schemas.topics import QUOTES
 from services.mapper.emit import basis_of, command_message
 from services.mapper.parts import GroupName
-from services.mapper.quote import Mapped, map_quote
+from services.mapper.quote import Desired, Mapped, commands, desired
 from services.mapper.record import fold, versions_of
 
 Wanted = Literal["own", "all"]
@@ -70,7 +70,9 @@ def settled(rules: Sequence[RuleSet], count: int, wanted: Wanted) -> Settled:
         envelope = from_structured(event)
         record = fold(None, envelope, msgspec.convert(event["data"], Quote)).record
         basis = basis_of(envelope, QUOTES, versions_of(record), 1, "")
-        mapped = map_quote(record, its_rules, basis, _TOUCHED[wanted])
+        state = desired(record, its_rules)
+        assert isinstance(state, Desired)
+        mapped = commands(state, record, its_rules, basis, _TOUCHED[wanted])
         assert isinstance(mapped, Mapped)
         made += [(command, envelope) for command in mapped.commands]
     return Settled(tuple(made))

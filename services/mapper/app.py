@@ -2,7 +2,8 @@
 
 Main path of an event: `Consumer` → `service.Mapper.handle` → `intake.read` (is it one) → `batch.Batch` → `record.fold`
 (the whole of its entity) → `quote.desired` and `quote.commands` (the mapping) → `emit.command_message` → `Publisher`.
-Where a quote's status is mapped: `status.quote_status`. Beside it `settings_duty.SettingsDuty` publishes tenant files.
+Where a quote's status is mapped: `status.quote_status`. Beside it `shared_duty.SharedDuty` publishes tenant files and
+releases what waited for them.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import datetime as dt
 import os
 import socket
 import uuid
+from functools import partial
 
 import structlog
 
@@ -31,13 +33,14 @@ from hub.store.positions import Positions
 from hub.tenants.follower import RulesFollower
 from hub.tenants.publisher import SettingsPublisher
 from schemas.topics import CONTROL, PRODUCTS, QUOTES, TOPICS
+from services.mapper.release import release_waiting
 from services.mapper.service import Mapper
-from services.mapper.settings_duty import SettingsDuty
+from services.mapper.shared_duty import SharedDuty
 
 GROUP = "hub-mapper"
 SOURCES = (QUOTES, PRODUCTS, CONTROL)
 """The topics of source events that are mapped, and that of the answers of people, which change what they map to."""
-SETTINGS_EVERY_S = 2.0
+_DUTY_EVERY_S = 2.0
 _DUTY_MAX_AGE_S = 120.0
 _log = structlog.get_logger(__name__)
 
@@ -69,16 +72,8 @@ async def run(settings: Settings, service: Service) -> None:
         service.run(keeper.run(), "leases")
         files = SettingsPublisher(settings.tenants_dir, follower, publisher.publish, now=_now)
         progress = service.health.progress("settings files", max_age_s=_DUTY_MAX_AGE_S)
-        duty = SettingsDuty(
-            keeper,
-            files,
-            store,
-            follower,
-            publisher.publish,
-            progress,
-            service.metrics,
-            every_s=SETTINGS_EVERY_S,
-        )
+        release = partial(release_waiting, store, follower, publisher.publish)
+        duty = SharedDuty(keeper, files, release, progress, service.metrics, every_s=_DUTY_EVERY_S)
         service.run(duty.run(), "settings files")
         letters = DeadLetterBox(
             publisher.publish,

@@ -19,7 +19,7 @@ from schemas.files import FileAdded, FileRef
 from schemas.targets import Target
 from services.mapper.opportunity import link_of, opportunity_target
 from services.mapper.parts import QuoteHead, QuoteLink
-from services.mapper.scope import NO_BASIS, Scope, given, sealed
+from services.mapper.scope import NO_BASIS, Scope, given, scope_of, sealed
 
 _FILE_DECODER = msgspec.json.Decoder(FileAdded)
 PDF, QUOTE_FILE = "quote PDF", "quote file"
@@ -28,10 +28,9 @@ PDF, QUOTE_FILE = "quote PDF", "quote file"
 
 def quote_files(quote_id: str, head: QuoteHead, link: QuoteLink, scope: Scope) -> Iterator[AttachFile]:
     """The files of a quote, one for each content: its PDF, if the tenant wants it, and all others."""
-    assert scope.rules.quotes is not None, "only a tenant with quotes maps one"
     found: dict[str, AttachFile] = {}
     owner = opportunity_target(quote_id, link, scope)
-    if head.pdf is not None and scope.rules.quotes.pdf:
+    if head.pdf is not None and scope.quotes.pdf:
         found[head.pdf.sha256] = attachment(owner, head.pdf, PDF)
     for file in head.files:
         found.setdefault(file.sha256, attachment(owner, file, QUOTE_FILE))
@@ -63,7 +62,7 @@ def map_file(
         if its_quote is None or "head" not in its_quote.groups:
             return Orphan(key)
         link = link_of(its_quote)
-    scope = Scope(tenant=record.tenant, source=record.source, rules=rules)
+    scope = scope_of(record, rules)
     owner = opportunity_target(added.owner.id, link, scope)
     return (replace(attachment(owner, added.file, added.origin), basis=basis),)
 

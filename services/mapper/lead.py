@@ -8,7 +8,7 @@ the lead too.
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from msgspec import UNSET
 from msgspec.structs import replace
@@ -33,10 +33,20 @@ from services.mapper.site import site_target
 
 C = TypeVar("C", bound=Command)
 _UNDER_A_CLIENT = ("client", "site", "user")
+Company = Literal["client", "prospect", "won_prospect"]
+"""What a quote's company is in Halo: a client, made where there is none; with leads, a client only where there is one
+(`prospect`); and once the quote is won a client, who may have been a lead (`won_prospect`)."""
 
 
 def has_leads(scope: Scope) -> bool:
     return scope.rules.clients.lead_ticket_type is not None
+
+
+def company_of(won: bool, scope: Scope) -> Company:
+    """What the company of a quote is; `won` says whether the quote is."""
+    if not has_leads(scope):
+        return "client"
+    return "won_prospect" if won else "prospect"
 
 
 def lead_target(head: Parties, scope: Scope) -> Target:

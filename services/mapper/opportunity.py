@@ -34,7 +34,7 @@ from services.mapper.parts import (
     QuoteLink,
 )
 from services.mapper.record import seq_of
-from services.mapper.scope import NO_BASIS, MappingRejected, Scope, given, notices, plain, sealed
+from services.mapper.scope import NO_BASIS, Scope, given, notices, plain, scope_of, sealed
 from services.mapper.site import ensure_site, site_target
 from services.mapper.user import ensure_user, user_target
 
@@ -74,7 +74,7 @@ def opportunity_of(
 
     Its status, and unless the tenant renames its title, are given at creation only: a person's later change stands.
     """
-    rules = _rules(scope)
+    rules = scope.opportunities
     agent, notice = owner_of(head, scope.rules.agents)
     customer, contact, said = head.customer, head.contact, head.opportunity
     published = link.id is not None
@@ -107,13 +107,10 @@ def opportunity_of(
 def map_opportunity(
     record: Record, rules: RuleSet, basis: Basis
 ) -> tuple[Command, ...] | Literal["switched_off"]:
-    """The commands that bring Halo to the state of an opportunity that its producer publishes.
-
-    Raises MappingRejected with every fault.
-    """
+    """The commands that bring Halo to the state of an opportunity that its producer publishes."""
     if rules.opportunities is None:
         return "switched_off"
-    scope = Scope(tenant=record.tenant, source=record.source, rules=rules)
+    scope = scope_of(record, rules)
     data = OPPORTUNITY_DECODER.decode(record.groups["head"].data)
     embedded: list[Command] = [ensure_client(data, scope), ensure_site(data.customer, scope)]
     if data.contact is not None:
@@ -122,8 +119,6 @@ def map_opportunity(
     if has_leads(scope):
         # A quote may have made it while its company was none of Halo's clients.
         opportunity = with_company(opportunity, data)
-    if scope.faults:
-        raise MappingRejected(tuple(sorted(set(scope.faults))))
     seq = seq_of(record, basis.rule_sequence)
     return (
         *(replace(command, basis=basis) for command in embedded),
@@ -132,7 +127,7 @@ def map_opportunity(
 
 
 def _published(record: Record, data: Opportunity, scope: Scope) -> UpsertOpportunity:
-    rules = _rules(scope)
+    rules = scope.opportunities
     agent, notice = owner_of(data, scope.rules.agents)
     value, unknown = _value(data, rules)
     links, told = linked("opportunities", scope, data)
@@ -157,12 +152,6 @@ def _published(record: Record, data: Opportunity, scope: Scope) -> UpsertOpportu
             links=field_of(links),
         )
     )
-
-
-def _rules(scope: Scope) -> Opportunities:
-    rules = scope.rules.opportunities
-    assert rules is not None, "what maps an opportunity has them switched on"
-    return rules
 
 
 def _picked(halo_id: int | None) -> tuple[Match, ...]:

@@ -51,8 +51,7 @@ class Products(msgspec.Struct, frozen=True):
 
 def products_of(source: QuoteLines, quote: UpsertQuote, scope: Scope) -> Products:
     """What a quote, its lines as published in `source` and as mapped in `quote`, comes to on the opportunity."""
-    rules = scope.rules.opportunities
-    assert rules is not None, "a tenant file with quotes has opportunities"
+    rules = scope.opportunities
     lines, net, tax = _whole(quote)
     own = {line.id for line in source.lines}
     sold = [line for line in lines if line.id in own]

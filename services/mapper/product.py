@@ -12,7 +12,7 @@ from schemas.commands import Basis, Command
 from services.mapper.item import pushed_item
 from services.mapper.parts import PRODUCT_DECODER
 from services.mapper.record import seq_of
-from services.mapper.scope import Scope
+from services.mapper.scope import scope_of
 
 
 def map_product(
@@ -21,7 +21,6 @@ def map_product(
     """The command that brings the item to the product's state."""
     if not rules.items.push:
         return "switched_off"
-    scope = Scope(tenant=record.tenant, source=record.source, rules=rules)
     product = PRODUCT_DECODER.decode(record.groups["head"].data)
-    item = pushed_item(record.id, product, scope)
+    item = pushed_item(record.id, product, scope_of(record, rules))
     return (replace(item, basis=basis, seq=seq_of(record, basis.rule_sequence)),)

@@ -21,11 +21,6 @@ class Question(msgspec.Struct, frozen=True):
     choices: tuple[str, ...]
 
 
-def row_key(source: str, kind: str, id: str) -> str:  # noqa: A002 - as a target's
-    """The key of the pending row that shows what is asked about an entity, while its present state asks it."""
-    return f"question/{source}/{kind}/{id}"
-
-
 def as_notice(question: Question) -> Notice:
     """The question as it shows with the outcome of its target's command."""
     return Notice(code=question.id, message=f"{question.message} ({', '.join(question.choices)})")

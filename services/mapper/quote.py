@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
+from typing import assert_never
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -16,18 +17,21 @@ from msgspec.structs import replace
 from hub.store.records import Record
 from hub.tenants.model import RuleSet
 from hub.tenants.names import folded
+from hub.tenants.quotes import Quotes
 from schemas.commands import Basis, Command, CompleteOpportunity, Field, Named, UpsertQuote
 from schemas.identity import group_hashes, state_hash_of
+from schemas.ordering import Seq
 from services.mapper.addresses import quote_address
 from services.mapper.agents import owner_of
 from services.mapper.client import client_target, ensure_client
 from services.mapper.files import quote_files
 from services.mapper.item import ensure_items
 from services.mapper.lead import (
+    Company,
     adopted,
     after_client,
+    company_of,
     ensure_lead,
-    has_leads,
     opportunity_of_client,
     opportunity_of_lead,
     quote_of_client,
@@ -52,11 +56,11 @@ from services.mapper.po_number import po_number_of
 from services.mapper.questions import Question
 from services.mapper.record import seq_of
 from services.mapper.revisions import as_revision, quote_target
-from services.mapper.scope import NO_BASIS, MappingRejected, Scope, given, notices
+from services.mapper.scope import NO_BASIS, Scope, given, notices, scope_of
 from services.mapper.site import ensure_site, site_target
 from services.mapper.status import first_status, quote_status, status_hash, word_of
 from services.mapper.user import ensure_user, user_target
-from services.mapper.winning import NotWritten, winning_of
+from services.mapper.winning import NotWritten, Winning, winning_of
 from services.mapper.won import with_po_number, won_steps
 
 
@@ -94,70 +98,60 @@ class Desired(msgspec.Struct, frozen=True):
     hashes: dict[str, str]
 
 
-def map_quote(
-    record: Record, rules: RuleSet, basis: Basis, touched: AbstractSet[GroupName]
-) -> Mapped | NothingToWrite | Waiting:
-    """What brings Halo to the record's state, whatever led to it.
-
-    `rules` are those of the quote's producer; `touched` the groups whose commands are wanted: a status that wins
-    nothing wants the quote's only. Raises MappingRejected with every fault.
-    """
-    state = desired(record, rules)
-    return state if isinstance(state, Waiting) else commands(state, record, rules, basis, touched)
-
-
 def desired(record: Record, rules: RuleSet) -> Desired | Waiting:
-    """The quote's own state, status aside. Raises MappingRejected with every fault."""
+    """The quote's own state, status aside, by the rules of its producer. Raises MappingRejected with every fault."""
     head_group, lines_group = record.groups.get("head"), record.groups.get("lines")
     if head_group is None or lines_group is None:
         return Waiting()
-    scope = _scope(record, rules)
     head = HEAD_DECODER.decode(head_group.data)
     lines = LINES_DECODER.decode(lines_group.data)
     link = link_of(record)
-    quote = _quote(record.id, head, lines, link, scope)
-    _raise_faults(scope)
+    quote = _quote(record.id, head, lines, link, scope_of(record, rules))
     return Desired(head, lines, link, quote, group_hashes(quote))
 
 
 def commands(
     state: Desired, record: Record, rules: RuleSet, basis: Basis, touched: AbstractSet[GroupName]
 ) -> Mapped | NothingToWrite:
-    """What one event comes to: the desired state with the present status and winning, in its order, for its basis.
+    """What one event that carries the groups `touched` comes to: the desired state with what status and winning add.
 
-    Raises MappingRejected with every fault of what the quote embeds.
+    The quote itself is always among the commands, what it embeds and its files only where `_is_whole` says so.
     """
-    assert rules.quotes is not None, "only a tenant with quotes maps a quote"
-    scope = _scope(record, rules)
+    scope = scope_of(record, rules)
     winning = winning_of(record, state.link, scope)
     if winning.not_written is not None:
         return NothingToWrite(winning.not_written, winning.questions)
+    company = company_of(winning.won, scope)
+    quote = _of_company(_present(state, record, scope), company)
+    made: list[Command] = [quote]
+    if _is_whole(touched, company, basis, scope.quotes):
+        files = quote_files(record.id, state.head, state.link, scope)
+        made = [*_surroundings(state, record.id, company, scope), quote, *files]
+    made += _steps(state, quote, record.id, winning, company, scope)
     seq = seq_of(record, basis.rule_sequence)
-    quote = _present(state, record, scope)
-    prospective = has_leads(scope) and not winning.won
-    if has_leads(scope):
-        quote = quote_of_lead(quote) if prospective else quote_of_client(quote)
-    # What was held back until the quote is won comes whole, whatever has won it; and a redrive mends what all rely on.
-    held_back = rules.quotes.push == "won" or (has_leads(scope) and winning.won)
-    whole = bool(touched & WHOLE) or held_back or bool(basis.cause)
-    made: list[Command] = _surroundings(state, record, scope, prospective) if whole else []
-    made.append(quote)
-    if whole:
-        made += quote_files(record.id, state.head, state.link, scope)
-    made += won_steps(record.id, winning, quote, state.link, scope)
-    if has_leads(scope) and winning.won:
-        made = [after_client(one, quote) if isinstance(one, CompleteOpportunity) else one for one in made]
-        made += won_lead(record.id, state.head, scope)
-    _raise_faults(scope)
-    # What a quote says of an opportunity that its producer publishes is older than anything said of that itself.
-    based = (replace(one, basis=basis, seq=() if one.ensure or is_published(one) else seq) for one in made)
-    return Mapped(tuple(based), winning.questions)
+    return Mapped(tuple(_based(command, basis, seq) for command in made), winning.questions)
+
+
+def _is_whole(touched: AbstractSet[GroupName], company: Company, basis: Basis, rules: Quotes) -> bool:
+    """Whether what the quote embeds is wanted beside it: the event carries it, or is a redrive, which mends all of it.
+
+    What was held back until the quote is won comes whole, too, whatever event has won it.
+    """
+    held_back = rules.push == "won" or company == "won_prospect"
+    return held_back or bool(touched & WHOLE) or bool(basis.cause)
+
+
+def _based(command: Command, basis: Basis, seq: Seq) -> Command:
+    """The command as its event causes it, in the order of the record's commands; an ensure has no place in that.
+
+    What a quote says of an opportunity that its producer publishes is older than anything said of that itself.
+    """
+    return replace(command, basis=basis, seq=() if command.ensure or is_published(command) else seq)
 
 
 def _present(state: Desired, record: Record, scope: Scope) -> UpsertQuote:
-    """The quote in its present status, and the Halo quote which that is."""
-    rules = scope.rules.quotes
-    assert rules is not None, "only a tenant with quotes maps a quote"
+    """The quote with its present status; its target is the Halo quote that `revisions` has for that."""
+    rules = scope.quotes
     word = word_of(record)
     status = quote_status(word, rules)
     hashes = state.hashes if status is UNSET else {**state.hashes, "status": status_hash(status)}
@@ -170,31 +164,36 @@ def _present(state: Desired, record: Record, scope: Scope) -> UpsertQuote:
     )
 
 
-def _scope(record: Record, rules: RuleSet) -> Scope:
-    return Scope(tenant=record.tenant, source=record.source, rules=rules)
+def _of_company(quote: UpsertQuote, company: Company) -> UpsertQuote:
+    """The quote, which refers to its company as what that is."""
+    match company:
+        case "client":
+            return quote
+        case "prospect":
+            return quote_of_lead(quote)
+        case "won_prospect":
+            return quote_of_client(quote)
+        case _:
+            assert_never(company)
 
 
-def _raise_faults(scope: Scope) -> None:
-    if scope.faults:
-        raise MappingRejected(tuple(sorted(set(scope.faults))))
-
-
-def _surroundings(state: Desired, record: Record, scope: Scope, prospective: bool) -> list[Command]:
+def _surroundings(state: Desired, quote_id: str, company: Company, scope: Scope) -> list[Command]:
     """What the quote refers to, in the order in which Halo needs it; its opportunity last."""
     head, lines = state.head, state.lines
     products = products_of(lines, state.quote, scope)
-    opportunity = opportunity_of(record.id, head, state.link, products, scope)
-    opportunity = with_po_number(opportunity, state.quote, state.link)
     items = (*ensure_items(lines.lines, scope), *products.items)
-    if has_leads(scope):
-        opportunity = (
-            opportunity_of_lead(opportunity, head, scope)
-            if prospective
-            else opportunity_of_client(opportunity, head)
-        )
-    if prospective:
-        return [*_prospect(head, scope), *items, ensure_lead(head, scope), opportunity]
-    return [*_customer(head, scope), *items, opportunity]
+    opportunity = opportunity_of(quote_id, head, state.link, products, scope)
+    opportunity = with_po_number(opportunity, state.quote, state.link)
+    match company:
+        case "client":
+            return [*_customer(head, scope), *items, opportunity]
+        case "prospect":
+            opportunity = opportunity_of_lead(opportunity, head, scope)
+            return [*_prospect(head, scope), *items, ensure_lead(head, scope), opportunity]
+        case "won_prospect":
+            return [*_customer(head, scope), *items, opportunity_of_client(opportunity, head)]
+        case _:
+            assert_never(company)
 
 
 def _customer(head: QuoteHead, scope: Scope) -> Iterator[Command]:
@@ -212,13 +211,24 @@ def _prospect(head: QuoteHead, scope: Scope) -> Iterator[Command]:
         yield under_client(ensure_user(head.contact, head.customer, scope))
 
 
+def _steps(
+    state: Desired, quote: UpsertQuote, quote_id: str, winning: Winning, company: Company, scope: Scope
+) -> Iterator[Command]:
+    """The steps of a won quote; where its company may have been a lead, they wait for the client and win the lead."""
+    steps = won_steps(quote_id, winning, quote, state.link, scope)
+    if company != "won_prospect":
+        yield from steps
+        return
+    for step in steps:
+        yield after_client(step, quote) if isinstance(step, CompleteOpportunity) else step
+    yield from won_lead(quote_id, state.head, scope)
+
+
 def _quote(quote_id: str, head: QuoteHead, lines: QuoteLines, link: QuoteLink, scope: Scope) -> UpsertQuote:
     agent, notice = owner_of(head, scope.rules.agents)
     customer, contact = head.customer, head.contact
     mapped = map_lines(lines, scope)
     links, told = linked("quotes", scope, head)
-    rules = scope.rules.quotes
-    assert rules is not None, "only a tenant with quotes maps a quote"
     quote = UpsertQuote(
         target=scope.target("quote", quote_id),
         basis=NO_BASIS,
@@ -234,7 +244,7 @@ def _quote(quote_id: str, head: QuoteHead, lines: QuoteLines, link: QuoteLink, s
         currency=_currency(head.currency, scope.rules),
         note=given(head.note),
         description=given(head.description),
-        po_number=po_number_of(head, rules),
+        po_number=po_number_of(head, scope.quotes),
         lines=Field(value=mapped.lines),
         totals=Field(value=mapped.totals),
         carriage=given(mapped.carriage),
@@ -242,7 +252,7 @@ def _quote(quote_id: str, head: QuoteHead, lines: QuoteLines, link: QuoteLink, s
         ship_to=given(quote_address(head.ship_to, scope.rules.addresses)),
         links=field_of(links),
     )
-    return as_revision(quote, rules)
+    return as_revision(quote, scope.quotes)
 
 
 def _currency(code: str | None, rules: RuleSet) -> Field[Named] | UnsetType:

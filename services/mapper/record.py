@@ -15,16 +15,17 @@ from typing import Literal
 
 import msgspec
 
-from hub.store.records import Group, Record
+from hub.store.records import Group, Record, RecordKey
 from schemas.control import DecisionAnswered
 from schemas.envelope import Envelope, kind_of
 from schemas.identity import content_hash, version_of
 from schemas.ordering import Seq, sequence
 from schemas.quotes import QuoteStatus
 from services.mapper.answers import with_answer
-from services.mapper.parts import GROUPS, WHOLE, GroupName, SourceDocument, split
+from services.mapper.parts import GROUPS, WHOLE, GroupName, Part, SourceDocument, split
 
 FoldStatus = Literal["effective", "repeat", "stale", "conflict", "mixed"]
+Ordering = Literal["revision", "time"]
 _ORDERED_ELSEWHERE = frozenset({"answered"})
 
 
@@ -38,56 +39,64 @@ class Folded(msgspec.Struct, frozen=True):
     record: Record
     status: FoldStatus
     touched: frozenset[GroupName]
-    changed: frozenset[GroupName]
+    changed: frozenset[GroupName] = frozenset()
 
 
 def fold(record: Record | None, envelope: Envelope, data: SourceDocument | DecisionAnswered) -> Folded:
     """The record after one more event. Its row's `version` is for whoever saves it."""
     if isinstance(data, DecisionAnswered):
         return _fold_answer(record, envelope, data)
-    ordering: Literal["revision", "time"] = "time" if envelope.revision is None else "revision"
-    if record is None:
-        record = Record(
-            tenant=envelope.tenant,
-            source=envelope.producer,
-            kind=kind_of(envelope.type),
-            id=envelope.subject,
-            version=0,
-            ordering=ordering,
-            groups={},
-        )
+    ordering: Ordering = "time" if envelope.revision is None else "revision"
+    record = _begun(record, envelope, ordering)
     parts = split(data)
     touched = frozenset(parts)
-    if record.groups.keys() <= _ORDERED_ELSEWHERE:
-        record = msgspec.structs.replace(record, ordering=ordering)
     if record.ordering != ordering:
-        return Folded(record, "mixed", touched, frozenset())
+        return Folded(record, "mixed", touched)
     version = version_of(envelope.revision, envelope.time, envelope.id)
     if _claimed_by_another(record.groups, touched, version, envelope.id):
-        return Folded(record, "conflict", touched, frozenset())
-    news: dict[str, Group] = {}
-    repeated = False
-    for name, part in parts.items():
-        present = record.groups.get(name)
-        if present is not None and present.version > version:
-            continue
-        digest = _status_hash(part) if isinstance(part, QuoteStatus) else content_hash(part)
-        if present is None or present.version < version:
-            news[name] = Group(
-                version=version,
-                event_id=envelope.id,
-                event_type=envelope.type,
-                hash=digest,
-                data=msgspec.Raw(msgspec.json.encode(part)),
-            )
-        elif present.hash == digest:
-            repeated = True
-        else:
-            return Folded(record, "conflict", touched, frozenset())
+        return Folded(record, "conflict", touched)
+    current = {
+        name: _group(part, version, envelope)
+        for name, part in parts.items()
+        if name not in record.groups or record.groups[name].version <= version
+    }
+    return _laid_over(record, current, touched)
+
+
+def _laid_over(record: Record, current: Mapping[GroupName, Group], touched: frozenset[GroupName]) -> Folded:
+    """The record with the groups of one version, none of which is older than the record's own."""
+    known = {
+        name: present
+        for name, group in current.items()
+        if (present := record.groups.get(name)) is not None and present.version == group.version
+    }
+    if any(current[name].hash != present.hash for name, present in known.items()):
+        return Folded(record, "conflict", touched)
+    news = {name: group for name, group in current.items() if name not in known}
     if not news:
-        return Folded(record, "repeat" if repeated else "stale", touched, frozenset())
+        return Folded(record, "repeat" if known else "stale", touched)
     grown = msgspec.structs.replace(record, groups={**record.groups, **news})
-    return Folded(grown, "effective", touched, frozenset(name for name in GROUPS if name in news))
+    return Folded(grown, "effective", touched, frozenset(news))
+
+
+def _begun(record: Record | None, envelope: Envelope, ordering: Ordering) -> Record:
+    """The record that an event is laid over; one that holds answers alone takes the ordering of its first event."""
+    if record is None:
+        key = RecordKey(envelope.tenant, envelope.producer, kind_of(envelope.type), envelope.subject)
+        return _empty(key, ordering)
+    if record.groups.keys() <= _ORDERED_ELSEWHERE:
+        return msgspec.structs.replace(record, ordering=ordering)
+    return record
+
+
+def _group(part: Part, version: int, envelope: Envelope) -> Group:
+    return Group(
+        version=version,
+        event_id=envelope.id,
+        event_type=envelope.type,
+        hash=_status_hash(part) if isinstance(part, QuoteStatus) else content_hash(part),
+        data=msgspec.Raw(msgspec.json.encode(part)),
+    )
 
 
 def _fold_answer(record: Record | None, envelope: Envelope, data: DecisionAnswered) -> Folded:
@@ -95,25 +104,21 @@ def _fold_answer(record: Record | None, envelope: Envelope, data: DecisionAnswer
     touched: frozenset[GroupName] = WHOLE | {"answered"}
     if record is None:
         target = data.target
-        record = Record(
-            tenant=envelope.tenant,
-            source=target.source,
-            kind="quote",
-            id=target.id,
-            version=0,
-            ordering="time",
-            groups={},
-        )
+        record = _empty(RecordKey(envelope.tenant, target.source, "quote", target.id), "time")
     before = record.groups.get("answered")
     after = with_answer(before, envelope, data)
     if after is before:
-        return Folded(record, "repeat", touched, frozenset())
+        return Folded(record, "repeat", touched)
     grown = msgspec.structs.replace(record, groups={**record.groups, "answered": after})
     return Folded(grown, "effective", touched, frozenset({"answered"}))
 
 
+def _empty(key: RecordKey, ordering: Ordering) -> Record:
+    return Record(**key._asdict(), version=0, ordering=ordering, groups={})
+
+
 def seq_of(record: Record, rule_sequence: int) -> Seq:
-    """The place of a record's commands in the order of their targets'."""
+    """The place of a record's present commands among all those of their targets."""
     return sequence(versions_of(record).values(), rule_sequence)
 
 

@@ -28,9 +28,7 @@ _SAID = ("head", "lines", "addresses", "links")
 
 def quote_target(record: Record, head: QuoteHead, word: str | None, scope: Scope) -> Target:
     """The target of the quote's present state; `word` is the producer's word for its status."""
-    rules = scope.rules.quotes
-    assert rules is not None, "only a tenant with quotes maps a quote"
-    if rules.revisions != "new":
+    if scope.quotes.revisions != "new":
         return scope.target("quote", record.id)
     revision = head.commercial_revision
     number = record.groups["head"].version if revision is None else revision

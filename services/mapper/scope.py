@@ -1,15 +1,19 @@
-"""What every part of a mapping is given, and how the parts say what they found."""
+"""What every part of a mapping is given, and what they all make fields and amounts with. Pure."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import TypeVar
 
+import msgspec
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
+from hub.store.records import Record
 from hub.tenants.model import RuleSet
+from hub.tenants.opportunities import Opportunities
+from hub.tenants.quotes import Quotes
 from schemas.commands import Basis, Command, Field, Notice, Write
 from schemas.envelope import Fault
 from schemas.identity import state_hash
@@ -24,27 +28,32 @@ NO_BASIS = Basis(event_id="", event_type="", origin="", subject="", rule_sequenc
 
 
 class MappingRejected(Exception):
-    """The document can't be mapped under the present rules; `faults` lists everything that a person must mend."""
+    """The document can't be mapped under the present rules; `faults` lists everything that a person must mend, once."""
 
-    def __init__(self, faults: tuple[Fault, ...]) -> None:
-        self.faults = faults
-        super().__init__("; ".join(map(str, faults)))
+    def __init__(self, faults: Iterable[Fault]) -> None:
+        self.faults = tuple(sorted(set(faults)))
+        super().__init__("; ".join(map(str, self.faults)))
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """The entity's surroundings (`rules` as they hold for its producer), and what the mapping found so far."""
+class Scope(msgspec.Struct, frozen=True):
+    """The entity's surroundings; `rules` as they hold for its producer."""
 
     tenant: str
     source: str
     rules: RuleSet
-    faults: list[Fault] = field(default_factory=list)
+
+    @property
+    def quotes(self) -> Quotes:
+        assert self.rules.quotes is not None, "only a tenant with quotes maps a quote"
+        return self.rules.quotes
+
+    @property
+    def opportunities(self) -> Opportunities:
+        assert self.rules.opportunities is not None, "a tenant with quotes or opportunities has these rules"
+        return self.rules.opportunities
 
     def target(self, kind: Kind, source_id: str, scope: str = "") -> Target:
-        """A record of the entity's producer, whose id its commands' envelopes take.
-
-        An id in the data may end in a line feed: a `$` of Python's patterns stands before one, too.
-        """
+        """A record of the entity's producer. An id in the data may hold what the envelope of its command may not."""
         return Target(
             tenant=self.tenant,
             instance=self.rules.instance,
@@ -54,9 +63,9 @@ class Scope:
             scope=scope,
         )
 
-    def fault(self, at: str, problem: str) -> None:
-        """Note a fault and go on: all of them are reported together."""
-        self.faults.append(Fault(at, problem))
+
+def scope_of(record: Record, rules: RuleSet) -> Scope:
+    return Scope(record.tenant, record.source, rules)
 
 
 def given(value: T | None, write: Write = "always") -> Field[T] | UnsetType:

@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from typing import Protocol
 
-import msgspec
 import structlog
 
 from hub.bus.delivery import Delivery, held_up
@@ -31,16 +30,14 @@ from hub.store.records import RecordKey
 from hub.telemetry.metrics import UNKNOWN, Metrics
 from hub.tenants.follower import Rules
 from schemas.files import FileAdded
-from schemas.registry import SOURCE_TYPES, encode
+from schemas.registry import SOURCE_TYPES
 from schemas.topics import CONTROL
 from services.mapper.batch import Batch, DesiredCache
-from services.mapper.emit import question_event
 from services.mapper.files import quote_of_file
 from services.mapper.intake import Event, NotOurs, Refused, Tombstone, read, unforeseen
-from services.mapper.questions import Question, as_notice, row_key
+from services.mapper.questions import Question
+from services.mapper.rows import parked_row, question_key, question_row, waiting_key, waiting_row
 
-BASE = "base"
-SETTINGS = "settings"
 _FIRST_DELAY_S = 0.5
 _LONGEST_DELAY_S = 10.0
 _WAITS = ("waiting", "parked", "unanswered")
@@ -156,7 +153,7 @@ class Mapper:
         async with self._store.read() as conn:
             loaded = await records.load_many(conn, {event.key for event in events})
             asked = await pending.keys_of(
-                conn, "mapper", DECISION, {(event.key.tenant, _row_key(event.key)) for event in events}
+                conn, "mapper", DECISION, {(event.key.tenant, question_key(event.key)) for event in events}
             )
             quotes = _quotes_of_files(events, loaded.values()) - loaded.keys()
             if quotes:
@@ -179,7 +176,7 @@ class Mapper:
         changed = mapped.changed()
         asking = {key: (event, questions) for key, (event, questions) in mapped.asking.items() if questions}
         answered = {
-            key for key in mapped.asking.keys() - asking.keys() if (key.tenant, _row_key(key)) in asked
+            key for key in mapped.asking.keys() - asking.keys() if (key.tenant, question_key(key)) in asked
         }
         if not (changed or mapped.waiting or mapped.arrived or mapped.parked or asking or answered):
             return set()
@@ -190,14 +187,14 @@ class Mapper:
                 await pending.remove(conn, key.tenant, "mapper", waiting_key(key))
             for key, event in mapped.waiting.items():
                 if key not in lost:
-                    await pending.put(conn, _row(waiting_key(key), BASE, event, at, mapped.orphans.get(key)))
+                    await pending.put(conn, waiting_row(key, event, at, mapped.orphans.get(key)))
             for event in mapped.parked:
-                await pending.put(conn, _row(parked_key(event.record), SETTINGS, event, at))
+                await pending.put(conn, parked_row(event, at))
             for key, (event, questions) in asking.items():
                 if key not in lost:
-                    await pending.put(conn, _question_row(key, event, questions, at))
+                    await pending.put(conn, question_row(key, event, questions, at))
             for key in answered - lost:
-                await pending.remove(conn, key.tenant, "mapper", _row_key(key))
+                await pending.remove(conn, key.tenant, "mapper", question_key(key))
         return lost
 
     def _tell(self, mapped: Batch, lost: set[RecordKey]) -> None:
@@ -260,20 +257,6 @@ class Mapper:
         )
 
 
-def waiting_key(key: RecordKey) -> str:
-    """The pending row of an entity whose base has not arrived: one for the entity."""
-    return f"{key.source}/{key.kind}/{key.id}"
-
-
-def parked_key(record: Record) -> str:
-    """The pending row of an event whose tenant has no rules yet: one for the record, so that none replaces another.
-
-    The event that is published again has a place of its own on the log, so removing this row never removes the
-    one that a mapper without the rules may make of it.
-    """
-    return f"event/{record.topic}/{record.partition}/{record.offset}"
-
-
 def _quotes_of_files(events: Iterable[Event], loaded: Iterable[LoadedRecord]) -> set[RecordKey]:
     """The quotes that the mapping of files reads beside the files' own records."""
     keys = {
@@ -285,46 +268,6 @@ def _quotes_of_files(events: Iterable[Event], loaded: Iterable[LoadedRecord]) ->
         return keys
     known = {quote_of_file(record) for record in loaded if record.kind == "file"}
     return keys | {key for key in known if key is not None}
-
-
-def _row(
-    target_key: str, reason: str, event: Event, at: float, orphan_of: RecordKey | None = None
-) -> pending.Pending:
-    return pending.Pending(
-        tenant=event.envelope.tenant,
-        stage="mapper",
-        target_key=target_key,
-        message_id=event.envelope.id,
-        message_type=event.envelope.type,
-        headers=msgspec.json.encode(event.envelope),
-        value=event.record.value or b"",
-        reason=reason,
-        waits_for=None if orphan_of is None else waiting_key(orphan_of),
-        not_before=at,
-        since=at,
-    )
-
-
-def _row_key(key: RecordKey) -> str:
-    return row_key(key.source, key.kind, key.id)
-
-
-def _question_row(key: RecordKey, event: Event, questions: Sequence[Question], at: float) -> pending.Pending:
-    """The row that shows what a person is asked about an entity. Nothing runs when it is due: an answer is an event."""
-    envelope, asked = question_event(questions[0], event.envelope)
-    return pending.Pending(
-        tenant=key.tenant,
-        stage="mapper",
-        target_key=_row_key(key),
-        message_id=envelope.id,
-        message_type=envelope.type,
-        headers=msgspec.json.encode(envelope),
-        value=encode(asked),
-        reason=DECISION,
-        not_before=at,
-        since=at,
-        note="; ".join(as_notice(question).message for question in questions),
-    )
 
 
 def _at(record: Record) -> tuple[str, int, int]:

@@ -53,9 +53,7 @@ class Winning(msgspec.Struct, frozen=True):
 
 def winning_of(record: Record, link: QuoteLink, scope: Scope) -> Winning:
     """How far the quote is won under the rules in `scope`."""
-    opportunities, quotes = scope.rules.opportunities, scope.rules.quotes
-    assert opportunities is not None, "a tenant file with quotes has opportunities"
-    assert quotes is not None, "only a tenant with quotes maps a quote"
+    opportunities, quotes = scope.opportunities, scope.quotes
     by_status = _has_won_status(record, quotes)
     sold = _is_sold(_conversion(record), opportunities)
     if quotes.push == "won" and not (by_status or sold):

@@ -40,7 +40,6 @@ def won_steps(
     quote_id: str, winning: Winning, quote: UpsertQuote, link: QuoteLink, scope: Scope
 ) -> Iterator[Command]:
     """What is to be done of a won quote beside writing it; nothing of a quote that isn't."""
-    assert scope.rules.quotes is not None, "only a tenant with quotes maps one"
     number = quote.po_number if winning.won and link != OWN_OPPORTUNITY else UNSET
     if winning.completes or winning.questions or number is not UNSET:
         opportunity = opportunity_target(quote_id, link, scope)
@@ -54,7 +53,7 @@ def won_steps(
                 po_number=number if number is UNSET else Field(value=number.value),
             )
         )
-    if winning.won and scope.rules.quotes.sales_order:
+    if winning.won and scope.quotes.sales_order:
         yield sales_order_of(quote_id, quote, scope)
 
 
@@ -65,8 +64,7 @@ def _step_target(quote_id: str, opportunity: Target, scope: Scope) -> Target:
 
 def _won_status(scope: Scope) -> Named:
     """By name: where Halo has none of it the step is rejected, for who wants it made must hear that it isn't."""
-    rules = scope.rules.opportunities
-    assert rules is not None, "a tenant file with quotes has opportunities"
+    rules = scope.opportunities
     return Named(
         lookup="status",
         name=rules.won_status,

@@ -14,9 +14,20 @@ import yaml
 from cli.check_settings import SWITCHES, judge_fields
 from hub.tenants.model import RuleSet
 from schemas.commands import Field, Match
-from services.mapper.quote import NothingToWrite, map_quote
+from services.mapper.quote import NothingToWrite
 from tests.docs.guides import DOCS, ROOT
-from tests.unit.mapper.build import ALL, BASIS, Mapped, envelope, folded, line, mapped, quote, rules
+from tests.unit.mapper.build import (
+    ALL,
+    BASIS,
+    Mapped,
+    envelope,
+    folded,
+    line,
+    map_quote,
+    mapped,
+    quote,
+    rules,
+)
 
 PAGE = (ROOT / "docs" / "halo-settings.md").read_text()
 ROWS = {row.split(" | ")[0].strip("| "): row for row in PAGE.splitlines() if row.startswith("| ")}

@@ -11,10 +11,10 @@ from schemas.commands import Command
 from schemas.opportunities import Opportunity
 from schemas.quotes import Quote, QuoteConversion, QuoteStatus
 from services.mapper.opportunity import map_opportunity
-from services.mapper.quote import Mapped, map_quote
+from services.mapper.quote import Mapped
 from tests.integration.halo_writer.bench import Bench, MakeBench
 from tests.support.eventually import eventually
-from tests.unit.mapper.build import ALL, BASIS, envelope, folded, line, quote, status
+from tests.unit.mapper.build import ALL, BASIS, envelope, folded, line, map_quote, quote, status
 
 COMPANY = "Fennimore Orchards"
 LEAD_TYPE, UNKNOWN = 7, 1

@@ -24,7 +24,7 @@ from schemas.envelope import headers_of
 from schemas.quotes import QuoteConversion, QuoteStatus
 from schemas.registry import encode
 from schemas.topics import COMMANDS, QUOTES
-from services.mapper.settings_duty import SettingsDuty
+from services.mapper.release import release_waiting
 from tests.integration.halo_writer.test_backlog_metrics import PARTITIONS, writer_on
 from tests.unit.mapper.build import envelope, quote, status
 from tests.unit.mapper.test_answers import answered
@@ -112,9 +112,7 @@ async def test_a_question_that_another_process_has_the_answer_to_is_not_put_back
 
 async def test_a_question_makes_no_work_for_whoever_releases_what_waits(bench: Bench) -> None:
     await ask(bench)
-    duty: Any = object.__new__(SettingsDuty)
-    duty._store, duty._rules = bench.store, bench
-    assert await duty.release_parked() == 0
+    assert await release_waiting(bench.store, bench, bench.publish) == 0
     assert len(await bench.rows()) == 1
 
 

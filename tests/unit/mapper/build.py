@@ -24,7 +24,7 @@ from schemas.envelope import Envelope
 from schemas.quotes import Quote
 from services.mapper.parts import GroupName, SourceDocument
 from services.mapper.quote import Mapped as Made
-from services.mapper.quote import map_quote
+from services.mapper.quote import NothingToWrite, Waiting, commands, desired
 from services.mapper.record import fold, versions_of
 
 C = TypeVar("C", bound=Command)
@@ -140,6 +140,14 @@ class Mapped:
     @property
     def kinds(self) -> list[str]:
         return [command.kind for command in self.commands]
+
+
+def map_quote(
+    record: Record, rules: RuleSet, basis: Basis, touched: frozenset[GroupName]
+) -> Made | NothingToWrite | Waiting:
+    """Both steps of the mapping, as the mapper takes them of an event that carries the groups `touched`."""
+    state = desired(record, rules)
+    return state if isinstance(state, Waiting) else commands(state, record, rules, basis, touched)
 
 
 def mapped(

@@ -20,9 +20,20 @@ from schemas.registry import decode, encode
 from schemas.targets import Kind, Target
 from schemas.topics import COMMANDS, CONTROL, QUOTES
 from services.mapper.intake import Event, NotOurs, Refused, read
-from services.mapper.quote import Mapped, NothingToWrite, map_quote
+from services.mapper.quote import Mapped, NothingToWrite
 from services.mapper.record import fold, seq_of
-from tests.unit.mapper.build import ALL, BASIS, START, envelope, folded, mapped, quote, rules, status
+from tests.unit.mapper.build import (
+    ALL,
+    BASIS,
+    START,
+    envelope,
+    folded,
+    map_quote,
+    mapped,
+    quote,
+    rules,
+    status,
+)
 from tests.unit.mapper.test_batch import event, results, run
 from tests.unit.mapper.test_winning import DRAFT, ORDERED, completes, converted, won_rules
 

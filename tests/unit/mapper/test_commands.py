@@ -16,8 +16,20 @@ from schemas.identity import id_of, state_hash
 from schemas.quotes import QuoteStatus
 from schemas.registry import decode, encode
 from services.mapper.emit import command_message
-from services.mapper.quote import Mapped, Waiting, map_quote
-from tests.unit.mapper.build import ALL, BASIS, cents, envelope, folded, line, mapped, quote, rules, status
+from services.mapper.quote import Mapped, Waiting
+from tests.unit.mapper.build import (
+    ALL,
+    BASIS,
+    cents,
+    envelope,
+    folded,
+    line,
+    map_quote,
+    mapped,
+    quote,
+    rules,
+    status,
+)
 
 
 def made_for(record: Record, basis: Basis) -> tuple[Command, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import pytest
 from hub.bus.records import Record as LogRecord
 from hub.store import pending
 from hub.store.engine import Store
-from hub.telemetry.health import Progress
 from hub.tenants.follower import Rules
 from hub.tenants.load import RulesInvalid
 from hub.tenants.model import RuleSet
@@ -24,10 +22,10 @@ from schemas.registry import decode, encode
 from schemas.topics import QUOTES
 from services.mapper.batch import Batch, DesiredCache
 from services.mapper.intake import Event, read
-from services.mapper.quote import Mapped, map_quote
+from services.mapper.quote import Mapped
 from services.mapper.record import fold
-from services.mapper.settings_duty import SettingsDuty
-from tests.unit.mapper.build import BASIS, START, envelope, mapped, quote, rules
+from services.mapper.release import release_waiting
+from tests.unit.mapper.build import BASIS, START, envelope, map_quote, mapped, quote, rules
 from tests.unit.mapper.test_service import Bench as Service
 
 SHA = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
@@ -277,18 +275,8 @@ async def test_a_file_that_waited_for_its_quote_is_mapped_by_itself_when_that_ha
     await store.migrate()
     bench = Service(store)
     event, its_quote = file_event(), quote_event()
-    duty = SettingsDuty(
-        None,  # type: ignore[arg-type]
-        None,  # type: ignore[arg-type]
-        store,
-        bench,
-        bench.publish,
-        Progress(60.0, time.monotonic),
-        bench.metrics,
-        every_s=1.0,
-    )
     await bench.mapper.process([event.record])
-    assert await duty.release_parked() == 0
+    assert await release_waiting(store, bench, bench.publish) == 0
     async with store.read() as conn:
         (row,) = await pending.of_tenant(conn, "acme", "mapper")
     assert (row.reason, row.waits_for) == ("base", "quoter/quote/Q-1")
@@ -296,7 +284,7 @@ async def test_a_file_that_waited_for_its_quote_is_mapped_by_itself_when_that_ha
     await bench.mapper.process([its_quote.record])
     async with store.write() as conn:
         await pending.put(conn, msgspec.structs.replace(row, not_before=row.since))
-    assert await duty.release_parked() == 1
+    assert await release_waiting(store, bench, bench.publish) == 1
     (again,) = [out for out in bench.published if out.topic == QUOTES]
     assert (again.key, again.value) == (event.record.key, event.record.value)
     await bench.mapper.process([event.record])

@@ -20,8 +20,8 @@ from schemas.commands import (
 )
 from schemas.identity import id_of
 from schemas.quotes import QuoteConversion, QuoteStatus
-from services.mapper.quote import Mapped, map_quote
-from tests.unit.mapper.build import ALL, BASIS, envelope, folded, quote, rules, status
+from services.mapper.quote import Mapped
+from tests.unit.mapper.build import ALL, BASIS, envelope, folded, map_quote, quote, rules, status
 from tests.unit.mapper.test_revisions import Sent
 
 CONTACT = {"name": "Jo Roe", "email": "jo@contoso.example"}

@@ -20,8 +20,20 @@ from schemas.registry import decode, encode
 from schemas.topics import QUOTES
 from services.mapper.batch import Batch, DesiredCache
 from services.mapper.intake import Event, read
-from services.mapper.quote import NothingToWrite, map_quote
-from tests.unit.mapper.build import ALL, BASIS, START, envelope, folded, line, mapped, quote, rules, status
+from services.mapper.quote import NothingToWrite
+from tests.unit.mapper.build import (
+    ALL,
+    BASIS,
+    START,
+    envelope,
+    folded,
+    line,
+    map_quote,
+    mapped,
+    quote,
+    rules,
+    status,
+)
 
 Sent = tuple[Envelope, Quote | QuoteStatus | QuoteConversion]
 

@@ -19,7 +19,8 @@ from hub.telemetry.health import Condition
 from hub.telemetry.metrics import Metrics
 from hub.tenants.follower import Rules
 from schemas.topics import COMMANDS, DEAD_LETTERS, QUOTES
-from services.mapper.service import Mapper, waiting_key
+from services.mapper.rows import waiting_key
+from services.mapper.service import Mapper
 from tests.unit.mapper.build import START, envelope, line, quote, rules, status
 from tests.unit.mapper.test_batch import KEY, SENT, commands, on_log
 

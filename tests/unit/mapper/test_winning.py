@@ -16,8 +16,8 @@ from schemas.envelope import Envelope
 from schemas.quotes import Answers, QuoteConversion, QuoteStatus
 from services.mapper.parts import GroupName
 from services.mapper.questions import as_notice
-from services.mapper.quote import Mapped, NothingToWrite, map_quote
-from tests.unit.mapper.build import ALL, BASIS, envelope, folded, mapped, quote, rules, status
+from services.mapper.quote import Mapped, NothingToWrite
+from tests.unit.mapper.build import ALL, BASIS, envelope, folded, map_quote, mapped, quote, rules, status
 from tests.unit.mapper.test_revisions import Sent, told
 
 DRAFT: Sent = (envelope(1), quote(status="draft"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,8 @@ from hub.telemetry.health import Health
 from hub.telemetry.metrics import Metrics
 from hub.tenants.follower import RulesFollower
 from hub.tenants.publisher import SettingsPublisher
-from services.mapper.settings_duty import SettingsDuty
+from services.mapper.release import release_waiting
+from services.mapper.shared_duty import SharedDuty
 from tests.support.eventually import eventually
 
 
@@ -33,12 +35,13 @@ async def publish(_records: Sequence[Outgoing]) -> None:
     return
 
 
-def duty(store: Store, directory: Path, metrics: Metrics, owner: str) -> SettingsDuty:
+def duty(store: Store, directory: Path, metrics: Metrics, owner: str) -> SharedDuty:
     follower = RulesFollower()
     files = SettingsPublisher(directory, follower, publish, now=lambda: dt.datetime.now(dt.UTC))
     progress = Health().progress("settings files", max_age_s=60.0)
     keeper = LeaseKeeper(store, owner=owner, ttl_s=30.0)
-    return SettingsDuty(keeper, files, store, follower, publish, progress, metrics, every_s=0.02)
+    release = partial(release_waiting, store, follower, publish)
+    return SharedDuty(keeper, files, release, progress, metrics, every_s=0.02)
 
 
 @pytest.mark.feature("hub.k8s", part="all")
