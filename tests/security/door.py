@@ -28,7 +28,7 @@ producers:
   - {{name: quoter, token_sha256: {quoter}, tenants: [acme, northwind], types: "*"}}
   - {{name: status, token_sha256: {status}, tenants: [acme], types: [quote.status_changed.v1]}}
 """
-LIMITS = Limits(max_body_bytes=16_384, max_events=3, body_timeout_s=0.5)
+LIMITS = Limits(max_body_bytes=16_384, max_events=3, body_timeout_s=60.0)
 
 
 class Log:

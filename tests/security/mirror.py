@@ -49,7 +49,7 @@ class Mirror:
 
     async def handle(self, request: Request) -> Response:
         body = await request.body()
-        async with httpx.AsyncClient(base_url=self._sandbox, trust_env=False, timeout=10) as http:
+        async with httpx.AsyncClient(base_url=self._sandbox, trust_env=False, timeout=60) as http:
             if request.url.path.endswith("/token"):
                 return await self._sign_in(http, request, body)
             sent = request.headers.get("authorization", "")
@@ -106,7 +106,7 @@ def running_mirror(sandbox: str, token: str) -> Iterator[Mirror]:
 
     thread = threading.Thread(target=asyncio.run, args=(serve(),))
     thread.start()
-    assert listening.wait(10)
+    assert listening.wait(60)
     try:
         yield mirror
     finally:

@@ -68,6 +68,6 @@ def pages(hub: Hub) -> Iterator[tuple[str, bytes]]:
     for name in ("ingest", "mapper", "writer"):
         for page in ("health/live", "health/ready", "metrics"):
             address = f"http://127.0.0.1:{hub.processes[name].health_port}/{page}"
-            yield f"{page} of {name}", httpx.get(address, trust_env=False).content
+            yield f"{page} of {name}", httpx.get(address, trust_env=False, timeout=60).content
     for page in ("openapi.json", "nowhere"):
-        yield page, httpx.get(f"http://127.0.0.1:{hub.http_port}/{page}", trust_env=False).content
+        yield page, httpx.get(f"http://127.0.0.1:{hub.http_port}/{page}", trust_env=False, timeout=60).content

@@ -135,7 +135,7 @@ def test_no_text_makes_hiding_slow(text: str) -> None:
     began = time.process_time()
     redact_text(text, ['"\\/&%secret'])
     Redactor(['"\\/&%secret']).text(text)
-    assert time.process_time() - began < 5.0
+    assert time.process_time() - began < 20.0
 
 
 # Halo's answers -----------------------------------------------------------------------------------------------

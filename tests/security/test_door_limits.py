@@ -6,6 +6,8 @@ import asyncio
 import gzip
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -136,14 +138,28 @@ def test_what_the_door_takes_kafka_takes() -> None:
 # A real socket -------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-async def port(tmp_path: Path, log: Log, metrics: Metrics) -> AsyncIterator[int]:
+@asynccontextmanager
+async def listening(
+    directory: Path, log: Log, metrics: Metrics, *, head_timeout_s: float = 60.0, body_timeout_s: float = 60.0
+) -> AsyncIterator[int]:
+    """The door on a port of its own; who is to be told that he is slow is told the sooner."""
+
     def count(code: str) -> None:
         metrics.events_rejected.labels(type="unknown", reason=code).inc()
 
-    app = make_app(make_door(tmp_path, log, metrics))
-    async with AsgiServer(app, host="127.0.0.1", port=0, on_refused=count, head_timeout_s=0.3) as server:
+    door = make_door(directory, log, metrics)
+    door._limits = replace(LIMITS, body_timeout_s=body_timeout_s)
+    app = make_app(door)
+    async with AsgiServer(
+        app, host="127.0.0.1", port=0, on_refused=count, head_timeout_s=head_timeout_s
+    ) as server:
         yield server.port
+
+
+@pytest.fixture
+async def port(tmp_path: Path, log: Log, metrics: Metrics) -> AsyncIterator[int]:
+    async with listening(tmp_path, log, metrics) as found:
+        yield found
 
 
 HEAD = (
@@ -163,7 +179,7 @@ async def answers(port: int, *pieces: bytes, pause_s: float = 0.0) -> str:
             await asyncio.sleep(pause_s)
             if reading.done():
                 break
-        return (await asyncio.wait_for(reading, 10.0)).decode(errors="replace")
+        return (await asyncio.wait_for(reading, 60.0)).decode(errors="replace")
     except (ConnectionError, BrokenPipeError):
         return (await reading).decode(errors="replace")
     finally:
@@ -198,9 +214,11 @@ def chunks(size: int) -> Iterator[bytes]:
     ],
 )
 async def test_on_the_wire_each_refusal_is_a_counted_problem_and_ends_the_connection(
-    pieces: list[bytes], status: int, code: str, port: int, metrics: Metrics
+    pieces: list[bytes], status: int, code: str, tmp_path: Path, log: Log, metrics: Metrics
 ) -> None:
-    told = await answers(port, *pieces)
+    head_s, body_s = (0.3 if code == slow else 60.0 for slow in ("request.slow", "body.slow"))
+    async with listening(tmp_path, log, metrics, head_timeout_s=head_s, body_timeout_s=body_s) as port:
+        told = await answers(port, *pieces)
     head, _, body = told.partition("\r\n\r\n")
     assert head.startswith(f"HTTP/1.1 {status} "), told
     assert "content-type: application/problem+json" in head.lower()
@@ -218,11 +236,12 @@ async def test_a_chunked_body_is_refused_once_it_is_over_the_limit(port: int, me
 
 
 async def test_a_second_request_that_trickles_in_is_given_up_like_a_first(
-    port: int, metrics: Metrics
+    tmp_path: Path, log: Log, metrics: Metrics
 ) -> None:
     body = json.dumps(event()).encode()
     whole = HEAD.encode() + f"Content-Length: {len(body)}\r\n\r\n".encode() + body
-    told = await answers(port, whole, b"POST /v1", b"/ev", b"ents", pause_s=0.15)
+    async with listening(tmp_path, log, metrics, head_timeout_s=1.0) as port:
+        told = await answers(port, whole, b"POST /v1", b"/ev", b"ents", pause_s=0.4)
     assert told.startswith("HTTP/1.1 202 ")
     assert "HTTP/1.1 408 " in told
     assert refused(metrics) == {"request.slow": 1}

@@ -131,7 +131,7 @@ async def test_a_running_lane_goes_on_as_soon_as_it_hears_of_the_answer(make_ben
     bench = await make_bench(rows=TWINS)
     client = bench.tool.client(name=NAME)
     async with bench.lane() as lane:
-        await bench.submit(lane, [client], 10.0)
+        await bench.submit(lane, [client])
         await answer(bench, client, "match.several", str(FIRST))
         lane.heard((), [client.target.key])
         await bench.until_nothing_waits()

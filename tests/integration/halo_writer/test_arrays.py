@@ -300,7 +300,7 @@ async def test_a_right_that_is_missing_for_one_record_holds_up_that_one_alone(be
     bench.sandbox.configure(denied=[{"resource": "Item", "method": "POST", "id": closed}])
     first = [priced(bench, number, 50, 2) for number in range(3)]
     async with bench.lane() as lane:
-        await bench.submit(lane, first, 15.0)
+        await bench.submit(lane, first)
         await eventually(lambda: prices(bench)["Product 2"] == 50.0 or None)
         bench.sandbox.configure(denied=[])
         await bench.until_nothing_waits()

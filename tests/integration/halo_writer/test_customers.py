@@ -306,7 +306,7 @@ async def test_a_person_waits_for_a_client_that_halo_refused_and_goes_on_when_it
     bench.sandbox.arm("error", path="^/Client$", status=400, answer="This client is on stop")
     client, site, person = bench.tool.client(), bench.tool.site(), bench.tool.user()
     async with bench.lane() as lane:
-        await bench.submit(lane, [client, site, person], 10.0)
+        await bench.submit(lane, [client, site, person])
         assert bench.outcome(client).status == "rejected"
         assert bench.outcome(client).message == "This client is on stop"
         waiting = {row.target_key: row for row in await bench.pending()}
@@ -314,7 +314,7 @@ async def test_a_person_waits_for_a_client_that_halo_refused_and_goes_on_when_it
         assert waiting[person.target.key].reason == "dependency"
         assert bench.rows("Users") == [row for row in bench.rows("Users") if row["name"] != "Nina Park"]
         # Another quote of the same customer makes the very same command; Halo takes it now.
-        await bench.submit(lane, [client], 10.0)
+        await bench.submit(lane, [client])
         await bench.until_nothing_waits()
     made = bench.row("Client", name="Brackenridge Foods")
     assert bench.row("Users", name="Nina Park")["client_id"] == made["id"]

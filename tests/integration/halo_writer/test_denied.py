@@ -21,7 +21,7 @@ async def test_a_record_that_had_waited_for_another_one_names_the_right_that_it_
 
     with capture_logs() as logs:
         async with bench.lane() as lane:
-            await bench.submit(lane, commands[:-1], 10.0)
+            await bench.submit(lane, commands[:-1])
             await eventually(tried_twice)
     (line,) = [line for line in logs if line["log_level"] == "error"]
     assert (line["event"], line["scope"]) == ("halo.denied", "edit:quotes")

@@ -230,14 +230,14 @@ async def test_a_quote_waits_whole_for_an_item_that_could_not_be_created_and_goe
     commands = tool.whole_quote(items=[known, bad], lines=lines)
     quote = commands[-1]
     async with bench.lane() as lane:
-        await bench.submit(lane, commands, 10.0)
+        await bench.submit(lane, commands)
         (waiting,) = await bench.pending()
         assert (waiting.target_key, waiting.waits_for) == (quote.target.key, bad.target.key)
         assert bench.rows("Quotation") == [], "never half-written"
         assert bench.requests("POST", "^/Quotation$") == []
         assert bench.outcome(bad).status == "rejected"
         # The group is set right in the tenant file, and any quote with this product comes by.
-        await bench.submit(lane, [good], 10.0)
+        await bench.submit(lane, [good])
         await bench.until_nothing_waits()
     written = bench.row("Quotation", title="New office")
     assert [line["name"] for line in written["lines"]] == ["Firewall Appliance", "Rack Shelf"]

@@ -273,8 +273,8 @@ async def test_a_client_whose_creation_was_not_answered_is_made_once_whatever_el
     await bench.settle(*mapped(bench, first()))
     bench.sandbox.arm("drop_then_store", path="^/Client$", delay_s=0.3)
     async with bench.lane() as lane:
-        await bench.submit(lane, mapped(bench, first(), won()), 10.0)
-        await bench.submit(lane, mapped(bench, first("Q-2", title="More")), 10.0)
+        await bench.submit(lane, mapped(bench, first(), won()))
+        await bench.submit(lane, mapped(bench, first("Q-2", title="More")))
         await bench.until_nothing_waits()
     assert len([row for row in bench.rows("Client") if row["name"] == COMPANY]) == 1
     client = bench.row("Client", name=COMPANY)
@@ -289,8 +289,8 @@ async def test_a_quote_that_is_not_won_takes_the_place_of_no_client_that_waits_t
     await bench.settle(*mapped(bench, first()))
     bench.sandbox.arm("error", path="^/Client$", status=503)
     async with bench.lane() as lane:
-        await bench.submit(lane, mapped(bench, first(), won()), 10.0)
-        await bench.submit(lane, mapped(bench, first("Q-2", title="More")), 10.0)
+        await bench.submit(lane, mapped(bench, first(), won()))
+        await bench.submit(lane, mapped(bench, first("Q-2", title="More")))
         await bench.until_nothing_waits()
     client = bench.row("Client", name=COMPANY)
     await eventually(lambda: bench.row("Faults", summary="New office")["client_id"] == client["id"])

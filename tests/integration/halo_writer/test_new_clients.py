@@ -18,12 +18,12 @@ async def test_where_halo_demands_a_main_contact_the_client_waits_for_one_and_is
     bench = await make_bench(halo={"main_contact_compulsory": True})
     tool = bench.tool
     async with bench.lane() as lane:
-        await bench.submit(lane, tool.whole_quote("q-1"), 10.0)
+        await bench.submit(lane, tool.whole_quote("q-1"))
         assert {row.reason for row in await bench.pending()} == {"dependency"}, "the quote waits as one unit"
         # A later event of the same customer brings a contact.
         contact = MainContact(name="Nina Park", email="nina@brackenridge.example")
         client = tool.client(contact=contact)
-        await bench.submit(lane, tool.whole_quote("q-2", person="person-1", client=client), 10.0)
+        await bench.submit(lane, tool.whole_quote("q-2", person="person-1", client=client))
         await bench.until_nothing_waits()
     made = bench.row("Client", name="Brackenridge Foods")
     _, posted = bench.posts("Client")

@@ -65,12 +65,12 @@ async def test_a_lane_that_never_rests_tries_a_refused_message_again(
         await outbox.add(conn, TENANT, [(OUTCOMES, b"acme", (), b"x" * (DEFAULT_MAX_RECORD_BYTES + 1))])
     publisher = bench.publisher = Limited()
     async with bench.lane() as lane:
-        await bench.submit(lane, [bench.tool.item("SH-1U", "Rack Shelf")], 15.0)
+        await bench.submit(lane, [bench.tool.item("SH-1U", "Rack Shelf")])
         publisher.limit_bytes *= 2
-        await bench.submit(lane, [bench.tool.item("SH-2U", "Rack Shelf 2U")], 15.0)
+        await bench.submit(lane, [bench.tool.item("SH-2U", "Rack Shelf 2U")])
         assert await _left(bench) == 1, "not tried with each command"
         monkeypatch.setattr("services.halo_writer.lane._REFUSED_S", 0.0)
-        await bench.submit(lane, [bench.tool.item("SH-3U", "Rack Shelf 3U")], 15.0)
+        await bench.submit(lane, [bench.tool.item("SH-3U", "Rack Shelf 3U")])
     assert await _left(bench) == 0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from decimal import Decimal
 
@@ -18,7 +17,7 @@ from schemas.targets import our_key
 from schemas.topics import OUTCOMES, TARGETS
 from tests.integration.halo_writer.bench import Bench
 from tests.support.eventually import eventually
-from tests.unit.halo_writer.build import TENANT, changed, sealed
+from tests.unit.halo_writer.build import TENANT, changed, sealed, work_of
 
 on_both_databases = pytest.mark.parametrize("writer_store_url", ["sqlite", "postgres"], indirect=True)
 
@@ -142,7 +141,7 @@ async def test_a_revision_that_takes_over_an_uncertain_update_adds_its_lines_onc
     third = tool.quote(
         seq=(3, 1), lines=[tool.line("l1"), tool.line("l2", name="Second"), tool.line("l3", name="Third")]
     )
-    bench.sandbox.arm("drop_then_store", path="^/Quotation$", delay_s=0.4)
+    bench.sandbox.arm("drop_then_store", path="^/Quotation$", delay_s=0.2)
     await bench.deliver(second)
     await bench.settle(third)
     names = [line["name"] for line in bench.rows("Quotation")[0]["lines"]]
@@ -183,7 +182,7 @@ async def test_a_creation_that_halo_did_after_the_answer_was_given_up_is_found_a
     bench: Bench,
 ) -> None:
     await bench.prove_look_ups()
-    bench.sandbox.arm("drop_then_store", path="^/Quotation$", delay_s=0.5)
+    bench.sandbox.arm("drop_then_store", path="^/Quotation$", delay_s=0.2)
     commands = bench.tool.whole_quote()
     await bench.settle(*commands)
     assert len(bench.rows("Quotation")) == 1
@@ -217,7 +216,7 @@ async def test_a_creation_whose_absence_can_not_be_proven_becomes_a_decision_and
     bench.sandbox.arm("error", path="^/Client$", method="POST", status=502)
     client = bench.tool.client()
     async with bench.lane() as lane:
-        await bench.submit(lane, [client], 10.0)
+        await bench.submit(lane, [client])
 
         async def decision() -> bool:
             return [row.reason for row in await bench.pending()] == ["decision"]
@@ -232,24 +231,22 @@ async def test_a_creation_whose_absence_can_not_be_proven_becomes_a_decision_and
 @on_both_databases
 async def test_a_takeover_sends_nothing_twice_and_the_old_owner_settles_nothing(bench: Bench) -> None:
     """The first owner's answer is late; the second waits, finds the record and settles it."""
-    bench.request_timeout_s = 5.0
     await bench.prove_look_ups()
-    bench.sandbox.arm("slow", path="^/Quotation$", delay_s=0.6)
     commands = bench.tool.whole_quote()
     await bench.settle(*commands[:-1])
     async with bench.lane(owner="first") as lane:
-        await asyncio.sleep(0)
-        task = asyncio.create_task(bench.submit(lane, commands[-1:], 10.0))
-        await eventually(lambda: bench.posts("Quotation"))
-        async with bench.store.write() as conn:
-            held = await leases.peek(conn, TENANT, "write")
-            assert held is not None
-            await leases.release(conn, TENANT, "write", "first", held.epoch)
-        other = LeaseKeeper(bench.store, owner="second", ttl_s=30.0)
-        taken = await other.take(TENANT, "write")
-        assert taken is not None
-        await asyncio.sleep(1.0)
-        task.cancel()
+        async with bench.held_on_its_way("/Quotation", answer=True) as is_held:
+            lane.submit(work_of(commands[-1]))
+            await eventually(is_held)
+            async with bench.store.write() as conn:
+                held = await leases.peek(conn, TENANT, "write")
+                assert held is not None
+                await leases.release(conn, TENANT, "write", "first", held.epoch)
+            other = LeaseKeeper(bench.store, owner="second", ttl_s=120.0)
+            taken = await other.take(TENANT, "write")
+            assert taken is not None
+        overtaken = "hub_lanes_overtaken_total"
+        await eventually(lambda: bench.metrics.registry.get_sample_value(overtaken, {"tenant": TENANT}) == 1)
         async with bench.store.read() as conn:
             row = (await targets.load(conn, [commands[-1].target]))[commands[-1].target]
         assert row.halo_id is None, "the old owner's settlement is refused"

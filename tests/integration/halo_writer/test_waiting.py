@@ -19,12 +19,12 @@ on_both_databases = pytest.mark.parametrize("writer_store_url", ["sqlite", "post
 async def test_a_quote_waits_for_what_it_refers_to_and_goes_on_by_itself(bench: Bench) -> None:
     commands = bench.tool.whole_quote()
     async with bench.lane() as lane:
-        await bench.submit(lane, [commands[-1]], 10.0)
+        await bench.submit(lane, [commands[-1]])
         (waiting,) = await bench.pending()
         assert waiting.reason == "dependency"
         assert waiting.waits_for in {command.target.key for command in commands[:-1]}
         assert bench.requests() == []
-        await bench.submit(lane, commands[:-1], 10.0)
+        await bench.submit(lane, commands[:-1])
         await bench.until_nothing_waits()
     assert bench.row("Quotation", title="New office")["client_id"] == bench.outcome(commands[0]).halo_id
 
@@ -49,7 +49,7 @@ async def test_what_waits_is_taken_up_by_another_owner_in_order(bench: Bench) ->
     await bench.deliver(commands[-2])
     assert len(await bench.pending()) == 2
     async with bench.lane(owner="another") as lane:
-        await bench.submit(lane, commands[:-2], 10.0)
+        await bench.submit(lane, commands[:-2])
         await bench.until_nothing_waits()
     assert len(bench.rows("Quotation")) == 1
 
@@ -61,9 +61,9 @@ async def test_a_command_that_waits_and_comes_again_is_told_once_and_never_as_su
     commands = bench.tool.whole_quote()
     quote = commands[-1]
     async with bench.lane() as lane:
-        await bench.submit(lane, [quote], 10.0)
-        await bench.submit(lane, [quote, quote], 10.0)
-        await bench.submit(lane, commands[:-1], 10.0)
+        await bench.submit(lane, [quote])
+        await bench.submit(lane, [quote, quote])
+        await bench.submit(lane, commands[:-1])
         await bench.until_nothing_waits()
     assert [outcome.status for outcome in bench.outcomes(quote)] == ["applied"]
 
@@ -95,11 +95,11 @@ async def test_newer_commands_of_a_target_that_waits_replace_it_and_all_are_told
     commands = tool.whole_quote(seq=(1, 1), title="First")
     revisions = [tool.quote(seq=(n, 1), title=f"Revision {n}") for n in (3, 2)]
     async with bench.lane() as lane:
-        await bench.submit(lane, [commands[-1]], 10.0)
-        await bench.submit(lane, revisions, 10.0)
+        await bench.submit(lane, [commands[-1]])
+        await bench.submit(lane, revisions)
         (waiting,) = await bench.pending()
         assert waiting.seq == (3, 1)
-        await bench.submit(lane, commands[:-1], 10.0)
+        await bench.submit(lane, commands[:-1])
         await bench.until_nothing_waits()
     assert [row["title"] for row in bench.rows("Quotation")] == ["Revision 3"]
     assert len(bench.posts("Quotation")) == 1

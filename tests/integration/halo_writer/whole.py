@@ -78,8 +78,8 @@ class Hub:
         await self._map([delivery.record for delivery in answers])
         commands = [decode(about.type, value) for about, value in self._messages(COMMANDS, known)]
         async with self.bench.lane() as lane:
-            await self.bench.submit(lane, commands, 30.0)
-            await eventually(lambda: self._at_rest(answered), timeout_s=30, every_s=0.05)
+            await self.bench.submit(lane, commands)
+            await eventually(lambda: self._at_rest(answered), timeout_s=60, every_s=0.05)
 
     async def _at_rest(self, answered: Collection[str]) -> bool:
         letters = (one.target.key for one in self.bench.dead_letters() if one.target is not None)

@@ -134,17 +134,17 @@ async def test_all_of_a_thousand_leases_are_renewed_in_one_statement(store: Stor
         "before_cursor_execute",
         lambda *arguments: statements.append(arguments[2]) if "UPDATE" in arguments[2] else None,
     )
+    before = await store.now()
     async with store.write() as conn:
         kept = await leases.renew(conn, "a", held, 30, {("t1", "write"): {"5": 5}})
     assert kept == set(held) - {("t3", "write")}
     assert len(statements) == 1
     async with store.read() as conn:
         one, seven = await leases.peek(conn, "t1", "write"), await leases.peek(conn, "t7", "write")
-        now = await store.now()
     assert one is not None
     assert one.spend == {"5": 5}
     assert seven is not None
-    assert seven.until > now + 20
+    assert seven.until >= before + 30
 
 
 async def test_nobody_ever_held_it(store: Store) -> None:
@@ -230,23 +230,23 @@ async def test_a_living_owner_keeps_its_lease_when_the_clock_is_set_back(store: 
 async def test_an_end_that_a_right_clock_has_set_is_not_moved_by_who_waits_for_it(
     store: Store, other: Store
 ) -> None:
-    assert await take(store, "a", 5)
+    assert await take(store, "a", 100)
     end = await until(store)
-    assert await take(other, "b", 30) is None
-    assert await take(other, "b", 5) is None
+    assert await take(other, "b", 600) is None
+    assert await take(other, "b", 100) is None
     assert await until(store) == end
 
 
 async def test_a_lease_nobody_held_since_a_restore_begins_with_the_whole_budget_spent(store: Store) -> None:
     assert await take(store, "a")
+    before = await store.now()
     async with store.write() as conn:
         await restore.begin(conn, {})
     assert await renew(store, "a", 1) == set()
-    now = await store.now()
     lease = await take(store, "b")
     assert lease is not None
     ((start, count),) = lease.spend.items()
-    assert abs(float(start) - now) < 5
+    assert before - 1 <= float(start) <= await store.now()
     assert count > 1_000_000
     async with store.write() as conn:
         await leases.release(conn, *KEY, "b", lease.epoch, {"7": 1})
