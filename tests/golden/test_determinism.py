@@ -32,7 +32,7 @@ def test_every_process_makes_the_same_bytes() -> None:
         capture_output=True,
         cwd=ROOT,
         env={**os.environ, **_ELSEWHERE, "PYTHONPATH": str(ROOT)},
-        timeout=110,
+        timeout=280,
         check=True,
     )
     here = "".join(commands_text(played) + shown_text(played) for played in map(mapped, histories()))

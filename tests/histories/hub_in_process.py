@@ -72,7 +72,7 @@ _REASONS = {"dependency", "reserved"}
 """What a command may wait for where Halo, its budget and its settings are as they should be."""
 _NEVER_S = 3600.0
 _SOON_S = 300.0
-_PATIENCE_S = 60.0
+_PATIENCE_S = 240.0
 
 
 @dataclass
@@ -296,11 +296,11 @@ class _Writer:
         self._told = told
         self._moved = asyncio.Event()
         self._open: set[object] = set()
-        tenancy = Tenancy(TENANT, rules.sequence, rules.rules, http, 10.0)
+        tenancy = Tenancy(TENANT, rules.sequence, rules.rules, http, _PATIENCE_S)
         services = Services(
             store=store,
             publisher=Recorder(),  # type: ignore[arg-type]
-            keeper=LeaseKeeper(store, owner="histories", ttl_s=600.0),
+            keeper=LeaseKeeper(store, owner="histories", ttl_s=3_600.0),
             steps=Steps({}),
             settings=LaneSettings(
                 timing=Timing(dependency_s=_NEVER_S, spill_s=spill_s), fresh_s=10**9, idle_s=_NEVER_S
@@ -318,7 +318,7 @@ class _Writer:
             yield self
         finally:
             self._lane.stop()
-            await asyncio.wait_for(asyncio.gather(task, return_exceptions=True), 20.0)
+            await asyncio.wait_for(asyncio.gather(task, return_exceptions=True), _PATIENCE_S)
 
     async def at_rest(self, works: Sequence[Work]) -> None:
         """Hand in what came together; returns when all that can run has run.

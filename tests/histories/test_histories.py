@@ -13,7 +13,7 @@ SEED = 5
 """Others: `python -m tests.histories --count 2000 --seed N`."""
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 @pytest.mark.slow
 @pytest.mark.invariant("INV-11")
 @pytest.mark.invariant("INV-13")

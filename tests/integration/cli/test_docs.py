@@ -87,10 +87,10 @@ def door(desk: dict[str, str], tmp_path: Path) -> Iterator[str]:
         except httpx.TransportError:
             return False
 
-    asyncio.run(eventually(ready, timeout_s=30))
+    asyncio.run(eventually(ready, timeout_s=120))
     yield f"http://127.0.0.1:{port}"
     process.terminate()
-    assert process.wait(20) == 0
+    assert process.wait(60) == 0
 
 
 @pytest.fixture
@@ -100,12 +100,12 @@ def tenant_file(desk: dict[str, str], tmp_path: Path) -> Iterator[str]:
     process = subprocess.Popen(
         [f"{tmp_path}/bin/hub", "sandbox", "--port", "0", "--ready-file", str(ready)], env=desk, cwd=ROOT
     )
-    asyncio.run(eventually(lambda: ready.exists() and ready.read_text().endswith("\n"), timeout_s=20))
+    asyncio.run(eventually(lambda: ready.exists() and ready.read_text().endswith("\n"), timeout_s=120))
     path = tmp_path / "acme.yaml"
     path.write_text(TENANT.format(sandbox=ready.read_text().strip(), client_id=CLIENT_ID))
     yield str(path)
     process.terminate()
-    assert process.wait(20) == 0
+    assert process.wait(60) == 0
 
 
 @pytest.mark.feature("beyond.catalog", part="cli")

@@ -81,8 +81,8 @@ class Ingest:
             "HUB_PRODUCERS_FILE": str(directory / "producers.yaml"),
             "HUB_HTTP_PORT": "0",
             "HUB_HEALTH_PORT": str(self.health_port),
-            "HUB_REQUEST_TIMEOUT_S": "5",
-            "HUB_LEASE_TTL_S": "8",
+            "HUB_REQUEST_TIMEOUT_S": "60",
+            "HUB_LEASE_TTL_S": "90",
             "SANDBOX_SECRET": CLIENT_SECRET,
             "PATH": "/usr/bin:/bin",
             **{f"HUB_{name.upper()}": str(value) for name, value in settings.items()},
@@ -107,11 +107,11 @@ class Ingest:
                     return False
             return answer.status_code == 200
 
-        await eventually(answers, timeout_s=30)
+        await eventually(answers, timeout_s=120)
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(20)
+        return self.process.wait(60)
 
 
 @pytest.fixture
@@ -187,7 +187,7 @@ async def test_a_tenants_whole_halo_comes_onto_the_log_and_its_reads_are_complet
             events = await seen(kafka, tenant)
             return events if completed(events).keys() >= CODE_LISTS | {"client", "user", "item"} else None
 
-        events = await eventually(all_read, timeout_s=40)
+        events = await eventually(all_read, timeout_s=120)
         assert events is not None
         by_type: dict[str, list[Any]] = {}
         for envelope, data in events:
@@ -236,7 +236,7 @@ async def test_a_sync_request_reads_again_and_a_broken_tenant_delays_no_other(
         async def read() -> bool:
             return "item" in completed(await seen(kafka, good))
 
-        await eventually(read, timeout_s=40)
+        await eventually(read, timeout_s=120)
         asked = Envelope(
             id=str(uuid.uuid4()),
             source="/hub/cli",
@@ -251,14 +251,13 @@ async def test_a_sync_request_reads_again_and_a_broken_tenant_delays_no_other(
         async def read_again() -> bool:
             return any(getattr(data, "id", None) == 4711 for _, data in await seen(kafka, good))
 
-        await eventually(read_again, timeout_s=30)
+        await eventually(read_again, timeout_s=120)
         ends = [data.kind for e, data in await seen(kafka, good) if e.type == "halo.read.completed.v1"]
         await asyncio.sleep(0)
         assert ends.count("item") == 1, "only what was asked for is read again"
         assert await seen(kafka, broken) == []
-        log = service.log.read_text()
-        assert "NOT_SET_ANYWHERE" in log
-        assert CLIENT_SECRET not in log
+        await eventually(lambda: "NOT_SET_ANYWHERE" in service.log.read_text())
+        assert CLIENT_SECRET not in service.log.read_text()
         assert service.process.poll() is None
         requests = sandbox.requests(method="GET")
         assert requests
@@ -274,11 +273,10 @@ async def test_the_read_share_of_the_budget_is_never_exceeded(
         await configure(publisher, tenant_file(tenant, sandbox, requests=40))
         service = ingest()
         await service.ready()
-        await eventually(lambda: len(sandbox.requests()) >= 8, timeout_s=20)
+        await eventually(lambda: len(sandbox.requests()) >= 8, timeout_s=120)
         first = service.stop()
         again = ingest()
         await again.ready()
-        await eventually(lambda: "halo" in again.log.read_text() or again.process.poll() is None, timeout_s=5)
         await asyncio.sleep(1.5)
         assert first == 0
         assert len(sandbox.requests()) == 8, "a fifth of 40, the successor's requests included"
@@ -299,16 +297,20 @@ async def test_a_start_while_kafka_is_away_waits_for_it_and_says_so_once(
         told: dict[str, Any] = answer.json()
         return told if answer.status_code == 503 and "not reachable" in answer.text else None
 
-    assert await eventually(why, timeout_s=30)
+    assert await eventually(why, timeout_s=120)
+
+    def waiting() -> list[str]:
+        return [line for line in service.log.read_text().splitlines() if "service.waiting" in line]
+
+    await eventually(waiting)
     await asyncio.sleep(2.5)
-    waiting = [line for line in service.log.read_text().splitlines() if "service.waiting" in line]
-    assert len(waiting) == 1, "tried again and again, told once"
+    assert len(waiting()) == 1, "tried again and again, told once"
     assert service.stop() == 0, "told to end, it ends well"
 
 
 def test_a_start_with_unusable_producers_says_so(kafka: KafkaServer, tmp_path: Path) -> None:
     service = Ingest(kafka, tmp_path, producers_file=tmp_path / "none.yaml")
-    assert service.process.wait(30) == 1
+    assert service.process.wait(120) == 1
     log = service.log.read_text()
     assert "none.yaml" in log.splitlines()[-1]
     assert "Traceback" not in log
@@ -333,17 +335,17 @@ async def test_a_missing_right_stops_its_list_with_one_error_and_the_others_are_
         async def read(*kinds: str) -> bool:
             return completed(await seen(kafka, tenant)).keys() >= set(kinds)
 
-        await eventually(lambda: read(*CODE_LISTS, "client", "user"), timeout_s=40)
-        await eventually(lambda: errors(service.log), timeout_s=20)
+        await eventually(lambda: read(*CODE_LISTS, "client", "user"), timeout_s=120)
+        await eventually(lambda: errors(service.log), timeout_s=120)
         tried = len(sandbox.requests(method="GET", path="^/Item$"))
         await publisher.publish([sync_of(tenant, "item")])
-        await eventually(lambda: len(sandbox.requests(method="GET", path="^/Item$")) > tried, timeout_s=20)
+        await eventually(lambda: len(sandbox.requests(method="GET", path="^/Item$")) > tried, timeout_s=120)
         (error,) = errors(service.log)
         assert (error["event"], error["kind"], error["scope"]) == ("halo.denied", "item", "read:items")
         assert "Permissions" in error["fix"]
         sandbox.deny()
         await publisher.publish([sync_of(tenant, "item")])
-        await eventually(lambda: read("item"), timeout_s=20)
+        await eventually(lambda: read("item"), timeout_s=120)
         assert len(errors(service.log)) == 1, "the try that failed again said nothing new"
 
 

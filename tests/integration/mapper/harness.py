@@ -114,7 +114,7 @@ class Mappers:
         return found
 
 
-async def exited(process: subprocess.Popen[bytes], timeout_s: float = 30.0) -> int:
+async def exited(process: subprocess.Popen[bytes], timeout_s: float = 120.0) -> int:
     return await asyncio.to_thread(process.wait, timeout_s)
 
 
