@@ -28,7 +28,7 @@ class SandboxSide:
     """The admin endpoints of a running sandbox, for one of its instances. Nothing asked here is a request to Halo."""
 
     def __init__(self, url: str, instance: str = "default") -> None:
-        self._http = httpx.Client(base_url=f"{url}/_sandbox", timeout=10.0, trust_env=False)
+        self._http = httpx.Client(base_url=f"{url}/_sandbox", timeout=60.0, trust_env=False)
         self._instance = instance
 
     def __enter__(self) -> Self:

@@ -25,7 +25,7 @@ from hub.bus.errors import EmbeddedBrokerFailed
 
 NOTICE = "embedded broker: records are kept in memory only and are lost when it stops; never use it for real events"
 
-_START_TIMEOUT_S = 15.0
+_START_TIMEOUT_S = 60.0
 
 
 def start_embedded(*, ready_file: Path | None = None) -> tuple["subprocess.Popen[bytes]", str]:
@@ -34,7 +34,7 @@ def start_embedded(*, ready_file: Path | None = None) -> tuple["subprocess.Popen
     The child ends with SIGTERM, and by itself when this process ends.
 
     Raises:
-        EmbeddedBrokerFailed: it was not ready within 15 s.
+        EmbeddedBrokerFailed: it was not ready within a minute.
     """
     with tempfile.TemporaryDirectory(prefix="hub-embedded-") as directory:
         ready_file = ready_file or Path(directory) / "ready"
