@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import ClusterAuthorizationFailedError, KafkaError, TopicAuthorizationFailedError
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AclBinding,
+    AclBindingFilter,
     AclOperation,
     AclPermissionType,
     AdminClient,
@@ -31,9 +32,12 @@ from tests.support.kafka import KafkaServer
 from tests.support.postgres import PostgresServer
 from tests.support.processes import free_port
 
-pytestmark = [pytest.mark.feature("hub.k8s", part="all"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.feature("hub.k8s", part="all"), pytest.mark.timeout(600)]
 PASSWORD = secrets.token_hex(16)
-_PATIENCE_S = 60.0
+_PATIENCE_S = 120.0
+_ANY = AclBindingFilter(
+    ResourceType.ANY, None, ResourcePatternType.ANY, None, None, AclOperation.ANY, AclPermissionType.ANY
+)
 _PATTERNS = {"literal": ResourcePatternType.LITERAL, "prefix": ResourcePatternType.PREFIXED}
 
 
@@ -88,7 +92,9 @@ def _grant(admin: AdminClient) -> None:
     ]
     for answers in (admin.alter_user_scram_credentials(logins), admin.create_acls(rights)):
         for answer in answers.values():
-            answer.result(timeout=20)
+            answer.result(timeout=_PATIENCE_S)
+    # The controller has them; the broker hears of them a moment later.
+    eventually(lambda: len(admin.describe_acls(_ANY).result(_PATIENCE_S)) >= len(set(rights)), _PATIENCE_S)
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +128,7 @@ def test_a_quote_goes_all_the_way_with_the_rights_of_the_manifests(
         lambda: asyncio.run(_letters(guarded[0].bootstrap)), _PATIENCE_S, what="the other's dead letter"
     )
     for service in SERVICES:
-        assert hub.answers(service)
+        eventually(lambda service=service: hub.answers(service), _PATIENCE_S, what=f"{service} ready")
         assert not [line for line in hub.processes[service].lines() if "uthoriz" in str(line)]
 
 
@@ -148,7 +154,8 @@ async def may_read(address: str, login: str, topic: str) -> bool:
     try:
         consumer.assign([TopicPartition(topic, 0)])
         await consumer.seek_to_beginning()
-        await consumer.getmany(timeout_ms=300)
+        while consumer.highwater(TopicPartition(topic, 0)) is None:
+            await consumer.getmany(timeout_ms=100)
     except KafkaError:
         return False
     finally:

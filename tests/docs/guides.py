@@ -31,7 +31,7 @@ def put_hub_on_the_path(directory: Path) -> str:
     return str(directory)
 
 
-def execute(block: str, environment: Mapping[str, str], directory: Path, *, timeout_s: float = 90) -> str:
+def execute(block: str, environment: Mapping[str, str], directory: Path, *, timeout_s: float = 240) -> str:
     """What the block prints; it must end well."""
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", block],

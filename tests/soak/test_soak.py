@@ -25,7 +25,7 @@ SOME = (
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_some_seconds_of_kills_freezes_and_a_misbehaving_halo_leave_halo_right(tmp_path: Path) -> None:
     given = Given(
         seed=11,

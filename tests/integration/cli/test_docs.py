@@ -25,6 +25,7 @@ from tests.sandbox.server import CLIENT_ID, CLIENT_SECRET
 from tests.support.eventually import eventually
 from tests.support.processes import free_port, tail
 
+pytestmark = pytest.mark.timeout(900)
 TOKEN = "a-producers-token"
 TENANT = """
 tenant: acme
