@@ -98,10 +98,10 @@ async def test_only_when_too_much_waits_does_the_stage_wait_too() -> None:
     third = asyncio.create_task(box.post([posted(prefix, intake, offset, half) for offset in (1, 2)]))
     lives: list[int] = []
     intake.show_life = lambda: lives.append(1)
-    await eventually(lambda: lives, timeout_s=10)
+    await eventually(lambda: lives)
     assert not third.done()
     await box.post([])
     topic.away = False
-    await eventually(third.done, timeout_s=5)
-    await eventually(lambda: prefix.unsettled == 0, timeout_s=5)
+    await eventually(third.done)
+    await eventually(lambda: prefix.unsettled == 0)
     running.cancel()

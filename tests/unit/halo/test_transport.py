@@ -9,7 +9,7 @@ import pytest
 from halo import GateClosed, Outcome, Reply
 from halo.exchange import MAX_RETRY_AFTER_S, retry_after_s
 from halo.resources import CLIENT, ITEM, QUOTATION
-from tests.unit.halo.support import CANARY, ClosingGate, FakeHalo, Handler, Held, OpenGate, bearer
+from tests.unit.halo.support import CANARY, ClosingGate, FakeHalo, Handler, Held, Jump, OpenGate, bearer
 
 LIMIT_TEXT = "Rate Limit Reached - 300 Requests per rolling 5 minute window."
 
@@ -126,21 +126,28 @@ async def test_a_body_that_is_not_what_its_encoding_says_is_ambiguous() -> None:
 
 
 async def test_the_deadline_covers_the_whole_exchange_and_not_each_chunk() -> None:
+    jump = Jump()
+
     class Trickle(Stream):
         async def __aiter__(self) -> AsyncIterator[bytes]:
             while True:
-                await asyncio.sleep(0.005)
+                jump.ahead_s += 400.0
+                await asyncio.sleep(0.001)
                 yield b" "
 
     stream = Trickle()
-    reply = await write(streaming(201, stream), timeout_s=0.05)
+    reply = await write(streaming(201, stream), timeout_s=1_000.0)
     assert (reply.outcome, reply.status) == (Outcome.AMBIGUOUS, 201)
     assert "total deadline" in reply.text
     assert stream.closed
 
 
 async def test_a_halo_that_never_answers_ends_at_the_deadline() -> None:
-    reply = await write(Held(httpx.Response(200)), timeout_s=0.02)
+    jump, silent = Jump(), Held(httpx.Response(200))
+    writing = asyncio.create_task(write(silent, timeout_s=1_000.0))
+    await silent.asked.wait()
+    jump.ahead_s = 1_001.0
+    reply = await writing
     assert (reply.outcome, reply.status, reply.text) == (Outcome.AMBIGUOUS, None, "total deadline passed")
 
 

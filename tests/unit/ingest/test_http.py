@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import dataclasses
 import datetime as dt
 import hashlib
 import json
@@ -98,7 +99,7 @@ producers:
     types: "*"
 """
     )
-    limits = Limits(max_body_bytes=8_192, max_events=3, body_timeout_s=0.3)
+    limits = Limits(max_body_bytes=8_192, max_events=3, body_timeout_s=60.0)
     return Door(ProducersFile(file, lambda: 0.0), log, limits, metrics, lambda: NOW)
 
 
@@ -260,7 +261,9 @@ async def test_a_long_body_of_untold_length_is_refused_before_it_is_all_read(
     assert sent <= 4 * 4_096
 
 
-async def test_a_body_that_trickles_in_is_given_up(client: httpx.AsyncClient) -> None:
+async def test_a_body_that_trickles_in_is_given_up(client: httpx.AsyncClient, door: Door) -> None:
+    door._limits = dataclasses.replace(door._limits, body_timeout_s=0.3)
+
     async def trickle() -> AsyncIterator[bytes]:
         for _ in range(50):
             yield b" "

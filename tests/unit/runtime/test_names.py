@@ -18,7 +18,7 @@ async def test_names_that_are_not_answered_for_hold_up_no_other(monkeypatch: pyt
 
     def slow_for_some(host: Any, *args: Any, **options: Any) -> Any:
         if str(host).startswith("gone"):
-            given_up.wait(60.0)
+            given_up.wait(600.0)
             raise socket.gaierror("nobody answers")
         return look_up("127.0.0.1", *args, **options)
 
@@ -28,7 +28,7 @@ async def test_names_that_are_not_answered_for_hold_up_no_other(monkeypatch: pyt
         gone = [asyncio.ensure_future(loop.getaddrinfo(f"gone{number}.example", 443)) for number in range(40)]
         try:
             await asyncio.sleep(0)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(120):
                 assert await loop.getaddrinfo("there.example", 443)
         finally:
             given_up.set()

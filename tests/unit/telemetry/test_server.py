@@ -12,13 +12,11 @@ def server(port: int = 0) -> AsgiServer:
     return AsgiServer(make_app(Health(), Metrics()), host="127.0.0.1", port=port)
 
 
-async def test_it_answers_on_its_port_and_frees_it_again() -> None:
-    async with server() as running, httpx.AsyncClient() as http:
-        port = running.port
-        assert (await http.get(f"http://127.0.0.1:{port}/health/live")).status_code == 200
-
-    async with server(port) as again, httpx.AsyncClient() as http:
-        assert (await http.get(f"http://127.0.0.1:{again.port}/health/live")).status_code == 200
+async def test_it_answers_on_its_port_and_frees_it_again(free_port: int) -> None:
+    for _ in range(2):
+        async with server(free_port) as running, httpx.AsyncClient() as http:
+            assert running.port == free_port
+            assert (await http.get(f"http://127.0.0.1:{free_port}/health/live")).status_code == 200
 
 
 async def test_signals_stay_with_the_service() -> None:
