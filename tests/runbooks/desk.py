@@ -28,7 +28,7 @@ def scraped(hub: Hub, metrics: Collection[str]) -> Samples:
     for name, process in hub.processes.items():
         if process.is_running():
             address = f"http://127.0.0.1:{process.health_port}/metrics"
-            found |= samples_of(httpx.get(address, trust_env=False, timeout=20.0).text, name, metrics)
+            found |= samples_of(httpx.get(address, trust_env=False, timeout=120.0).text, name, metrics)
     return found
 
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
+from tests.support.processes import free_port
+
 
 class Relay:
     """Carries connections to a port of this machine, from `port`, until it is cut."""
 
     def __init__(self, to_port: int) -> None:
         self._to_port = to_port
-        self.port = 0
+        self.port = free_port()
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
 
     async def open(self) -> None:
         self._server = await asyncio.start_server(self._carry, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
 
     async def cut(self) -> None:
         """Refuse what comes, and break what is open."""

@@ -49,7 +49,7 @@ from tests.support.postgres import PostgresServer
 from tests.support.processes import free_port
 from tests.support.runbook import Samples, samples_of, used
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def broker() -> Iterator[str]:
     asyncio.run(check_topics(servers, TOPICS, any_partition_count=True))
     yield servers
     process.terminate()
-    process.wait(10)
+    process.wait(60)
 
 
 @pytest.fixture
@@ -146,7 +146,7 @@ def test_consumer_lag_and_messages_unsettled(here: Here, broker: str) -> None:
         for delivery in batch:
             delivery.done()
 
-    settings = bus_settings(broker, group="hub-mapper", session_timeout_ms=6_000)
+    settings = bus_settings(broker, group="hub-mapper", session_timeout_ms=60_000)
     labels = {"group": "hub-mapper"}
     lag, unsettled = (
         here.case("consumer-lag", **labels, topic=topic),
@@ -169,7 +169,7 @@ def test_consumer_lag_and_messages_unsettled(here: Here, broker: str) -> None:
     here.do(fill())
     running = here.begin(run())
     taken = {"hub_consumer_lag_messages"}
-    eventually(lambda: here.scrape(taken), 30.0, what="an assignment")
+    eventually(lambda: here.scrape(taken), what="an assignment")
     ahead_s = 600.0
     with used(lag), used(unsettled):
         here.do(_set(goes_on))
@@ -189,10 +189,11 @@ def test_kafka_not_acknowledging_and_door_failing(here: Here, broker: str, tmp_p
     nobody = f"127.0.0.1:{free_port()}"
     file = tmp_path / "producers.yaml"
     file.write_text(producers_text())
-    limits = Limits(max_body_bytes=10_000, max_events=10, body_timeout_s=5.0)
+    limits = Limits(max_body_bytes=10_000, max_events=10, body_timeout_s=60.0)
 
-    def door(bootstrap: str) -> Door:
-        bus = settings_of(Settings(bootstrap_servers=bootstrap, publish_timeout_s=0.5), client_id="door")
+    def door(bootstrap: str, publish_timeout_s: float) -> Door:
+        settings = Settings(bootstrap_servers=bootstrap, publish_timeout_s=publish_timeout_s)
+        bus = settings_of(settings, client_id="door")
         log = KafkaLog(Publisher(bus, told=here.metrics.tell_published))
         return Door(
             ProducersFile(file, time.monotonic), log, limits, here.metrics, lambda: dt.datetime.now(dt.UTC)
@@ -207,12 +208,12 @@ def test_kafka_not_acknowledging_and_door_failing(here: Here, broker: str, tmp_p
         async with httpx.AsyncClient(transport=transport, base_url="http://hub", headers=headers) as client:
             return (await client.post("/v1/events", json=quote_event("Q-1", 1))).status_code
 
-    there = door(broker)
+    there = door(broker, 60.0)
     assert here.do(published(there)) == 202
     here.environment["HUB_BOOTSTRAP_SERVERS"] = nobody
     failing = here.case("door-failing")
     kafka = here.case("kafka-not-acknowledging", topic="hub.quotes.v1")
-    away = door(nobody)
+    away = door(nobody, 0.5)
     assert [here.do(published(away)) for _ in range(4)] == [503] * 4
     with used(failing), used(kafka):
         assert 'hub_publish_failures_total{topic="hub.quotes.v1"} 4' in failing.run("Look")
@@ -282,7 +283,7 @@ def writer_on(here: Here, store: Store, topic: Topic) -> Writer:
     services = Services(
         store=store,
         publisher=publisher,
-        keeper=LeaseKeeper(store, owner="here", ttl_s=30.0),
+        keeper=LeaseKeeper(store, owner="here", ttl_s=600.0),
         files=nothing,
         steps=Steps({}),
         settings=LaneSettings(timing=Timing()),

@@ -14,6 +14,7 @@ import shlex
 import string
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -204,7 +205,7 @@ class Case:
     def _scrape(self) -> Samples:
         return self._source(self._alert.metrics)
 
-    def fires(self, patience_s: float = 60.0) -> None:
+    def fires(self, patience_s: float = 120.0) -> None:
         """Return once what is scraped would make the alert fire."""
 
         def fired() -> bool:
@@ -230,7 +231,7 @@ class Case:
         """What the section's blocks print."""
         return self.book.run(section, self.environment, self._directory)
 
-    def verify(self, patience_s: float = 60.0) -> str:
+    def verify(self, patience_s: float = 120.0) -> str:
         """What the last section prints, once its blocks go through and the alert is over."""
         problem, last = "nothing was scraped", self._during[-1]
 
@@ -246,11 +247,26 @@ class Case:
             eventually(over, patience_s, every_s=0.3, what=f"the end of {self._alert.name}")
         except AssertionError as error:
             raise AssertionError(problem) from error
-        return self.run("Verify")
+        return self.in_the_end("Verify", lambda _: True, patience_s)
+
+    def in_the_end(self, section: str, holds: Callable[[str], bool], patience_s: float = 120.0) -> str:
+        """What the section prints, once its blocks go through and what they print holds."""
+        deadline = time.monotonic() + patience_s
+        while True:
+            problem: AssertionError | None = None
+            try:
+                said = self.run(section)
+                if holds(said):
+                    return said
+            except AssertionError as error:
+                problem = error
+            if time.monotonic() > deadline:
+                raise problem or AssertionError(f"{section} never printed what it should")
+            time.sleep(0.3)
 
 
 @contextlib.contextmanager
-def used(case: Case, patience_s: float = 60.0) -> Iterator[Case]:
+def used(case: Case, patience_s: float = 120.0) -> Iterator[Case]:
     """The alert fires, what the page says to look at is looked at; the body mends it; then it is over."""
     case.fires(patience_s)
     case.run("Look")
