@@ -35,8 +35,10 @@ from tests.support.processes import free_port
 pytestmark = [pytest.mark.feature("hub.k8s", part="all"), pytest.mark.timeout(600)]
 PASSWORD = secrets.token_hex(16)
 _PATIENCE_S = 120.0
+_NAMED: Any = None  # anything by this name
 _ANY = AclBindingFilter(
-    ResourceType.ANY, None, ResourcePatternType.ANY, None, None, AclOperation.ANY, AclPermissionType.ANY
+    *(ResourceType.ANY, _NAMED, ResourcePatternType.ANY, _NAMED, _NAMED),
+    *(AclOperation.ANY, AclPermissionType.ANY),
 )
 _PATTERNS = {"literal": ResourcePatternType.LITERAL, "prefix": ResourcePatternType.PREFIXED}
 

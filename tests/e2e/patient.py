@@ -17,7 +17,7 @@ LONG_S = 400.0
 def wait_longer() -> None:
     processes._READY_S = processes._STOP_S = LONG_S
     course._LIMIT_S = like._LIMIT_S = producer_side._TIMEOUT_S = LONG_S
-    processes.free_port = course.free_port = free_port
+    processes.free_port = course.free_port = free_port  # type: ignore[attr-defined]
     place.HURRIED = place.Times(settle_s=6.0, lease_s=6.0, request_timeout_s=4.0)
 
 
