@@ -178,7 +178,6 @@ def test_settled_commands_come_again_as_later_ones_of_the_same_state() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_a_quote_costs_no_more_requests_than_its_aim() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks", "--line", "1", "--quick"],

@@ -22,7 +22,6 @@ from schemas.topics import COMMANDS, CONTROL, QUOTES
 from tests.faults.conftest import quotes_titled
 from tests.support.hub import Hub, eventually, quote_event
 
-pytestmark = pytest.mark.timeout(240)
 _KNOWN = {"id": "org-0", "name": "Warm Up Ltd"}
 _PATIENCE_S = 90.0
 NAMES = [f"array-{number}" for number in range(6)]

@@ -24,7 +24,6 @@ from tests.faults.conftest import KNOWN, all_commands_ended, quotes_titled
 from tests.faults.on_the_log import records
 from tests.support.hub import LEASE_S, SETTLE_S, Hub, Process, eventually, quote_event
 
-pytestmark = pytest.mark.timeout(180)
 _PATIENCE_S = 45.0
 _DUPLICATE_SUSPECTED = "duplicate.suspected.v1"
 

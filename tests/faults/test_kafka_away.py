@@ -41,7 +41,6 @@ from tests.support.hub import PRODUCER_TOKEN, Hub, eventually, quote_event, runn
 from tests.support.kafka import KafkaServer
 from tests.support.postgres import PostgresServer
 
-pytestmark = pytest.mark.timeout(180)
 _KNOWN = {"id": "org-0", "name": "Warm Up Ltd"}
 _PATIENCE_S = 60.0
 _OUTAGE_S = 4.0

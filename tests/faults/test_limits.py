@@ -30,7 +30,6 @@ from tests.faults.tenants import (
 from tests.support.hub import Hub, eventually
 from tests.support.postgres import PostgresServer
 
-pytestmark = pytest.mark.timeout(240)
 _TENANTS = ("hinted", "unhinted", "orphaned", "spent", "free")
 _WINDOW_S = 8.0
 _OWN_GRANT_S = 3.0

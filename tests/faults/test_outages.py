@@ -26,7 +26,6 @@ from tests.faults.tenants import (
 from tests.support.hub import Hub, eventually
 from tests.support.postgres import PostgresServer
 
-pytestmark = pytest.mark.timeout(240)
 _FAST = "fast"
 _SLOW = next(name for n in itertools.count() if partition(name := f"slow-{n}") == partition(_FAST))
 _TROUBLED = "troubled"

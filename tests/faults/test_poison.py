@@ -30,7 +30,6 @@ from tests.faults.operating import change_rules, metric, redrive
 from tests.support.bus import send_bad_header_name
 from tests.support.hub import PRODUCER_TOKEN, ROOT, Hub, Process, eventually, quote_event
 
-pytestmark = pytest.mark.timeout(180)
 _KNOWN = {"id": "org-0", "name": "Warm Up Ltd"}
 _PATIENCE_S = 40.0
 _MIB = 1024 * 1024

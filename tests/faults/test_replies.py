@@ -10,7 +10,6 @@ import pytest
 from tests.faults.conftest import quotes_titled
 from tests.support.hub import SETTLE_S, Hub, eventually, quote_event
 
-pytestmark = pytest.mark.timeout(180)
 _KNOWN = {"id": "org-0", "name": "Warm Up Ltd"}
 _PATIENCE_S = 40.0
 

@@ -17,7 +17,6 @@ from tests.faults.conftest import all_commands_ended, quotes_titled
 from tests.faults.on_the_log import outcomes, records
 from tests.support.hub import Hub, Process, eventually, quote_event
 
-pytestmark = pytest.mark.timeout(180)
 _KNOWN = {"id": "org-0", "name": "Warm Up Ltd"}
 _PATIENCE_S = 40.0
 

@@ -22,7 +22,6 @@ from tests.faults.conftest import all_commands_ended, prove, quotes_titled
 from tests.support.hub import LEASE_S, Hub, eventually, quote_event
 from tests.support.postgres import PostgresServer
 
-pytestmark = pytest.mark.timeout(180)
 _KNOWN = {"id": "org-0", "name": "Warm Up Ltd"}
 _PATIENCE_S = 60.0
 BEFORE = [f"before-{number}" for number in range(6)]

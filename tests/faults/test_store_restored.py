@@ -18,7 +18,7 @@ from tests.faults.conftest import all_commands_ended, quotes_titled
 from tests.support.hub import ROOT, SETTLE_S, Hub, eventually, quote_event
 from tests.support.postgres import binaries
 
-pytestmark = [pytest.mark.timeout(240), pytest.mark.fault("F40")]
+pytestmark = pytest.mark.fault("F40")
 _KNOWN = {"id": "org-0", "name": "Warm Up Ltd"}
 _PATIENCE_S = 60.0
 

@@ -71,7 +71,6 @@ def settings(tenant: str, sandbox: Sandbox, requests: int) -> Record:
     return Record(out.topic, 0, 0, 0, out.key, out.value, out.headers)
 
 
-@pytest.mark.timeout(60)
 async def test_a_tenant_that_waits_for_its_budget_holds_up_no_other_tenants_reading(
     sandbox: Sandbox, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,7 +99,6 @@ async def test_a_tenant_that_waits_for_its_budget_holds_up_no_other_tenants_read
 
 
 @pytest.mark.fault("F42")
-@pytest.mark.timeout(60)
 async def test_a_halo_that_does_not_answer_holds_up_no_other_tenants_reading(
     sandbox: Sandbox, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -130,7 +128,6 @@ async def test_a_halo_that_does_not_answer_holds_up_no_other_tenants_reading(
 
 
 @pytest.mark.feature("hub.k8s", part="all")
-@pytest.mark.timeout(60)
 async def test_several_replicas_read_each_halo_once(
     sandbox: Sandbox, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -217,7 +217,6 @@ class Running:
 
 
 @pytest.mark.feature("beyond.scale", part="all")
-@pytest.mark.timeout(180)
 async def test_a_resting_tenant_has_no_task_no_timer_and_no_lease_in_the_writer(
     broker: str, postgres: PostgresServer
 ) -> None:

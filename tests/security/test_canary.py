@@ -36,7 +36,7 @@ from tests.support.kafka import KafkaServer
 from tests.support.postgres import PostgresServer
 from tests.support.process_logging import own_logging
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 SECRET = Canary("a tenant's client secret", 'Kan"{}/+ =&<é\\')
 WRONG = Canary("a client secret that Halo refuses", "wr'{}&%")
