@@ -48,11 +48,13 @@ Result = Literal[
 ]
 """How an event ended: `waiting` for its entity's base, `parked` until its tenant has rules, `switched_off` by these;
 the last three write nothing of a quote, as `winning.NotWritten` says."""
+Unmapped = Literal["waiting", "switched_off"]
+"""The results of what is not mapped at all."""
 
 _CONFLICT = Fault("revision", "another event of this entity has this revision with other content")
 _MIXED = Fault("revision", "an entity's events all carry a revision, or none does; this one differs")
-# Each attribute's name and text, and more than there are of them.
 _MOST_ATTRIBUTE_BYTES = 64 * 1024
+"""More than the attributes of any envelope take: an event whose data leaves that much room fits."""
 
 
 class Settled(msgspec.Struct, frozen=True):
@@ -116,7 +118,7 @@ class Batch:
         return changed
 
     def _one(self, event: Event) -> Result | Refused:
-        fault = self._past_repeating(event)
+        fault = self._unrepeatable(event)
         if fault is not None:
             return _refuse(event, "data.too_large", (fault,))
         rules = self._rules_of(event.envelope.tenant)
@@ -141,17 +143,8 @@ class Batch:
         return self._map(event, folded, rules)
 
     def _map(self, event: Event, folded: Folded, rules: Rules) -> Result | Refused:
-        record, effective = folded.record, rules.rules.for_source(event.key.source)
-        basis = basis_of(event.envelope, event.record.topic, versions_of(record), rules.sequence, rules.hash)
         try:
-            made: Mapped | NothingToWrite | Literal["waiting", "switched_off"]
-            if event.key.kind == "quote":
-                made = self._quote(event, folded, effective, rules.hash, basis)
-            elif event.key.kind == "file":
-                made = self._file(event, record, effective, basis)
-            else:
-                commanded = ENTITIES[event.key.kind](record, effective, basis)
-                made = commanded if isinstance(commanded, str) else Mapped(commanded)
+            made = self._made(event, folded, rules)
         except MappingRejected as error:
             return _refuse(event, "mapping.rejected", error.faults)
         if isinstance(made, str):
@@ -171,23 +164,35 @@ class Batch:
         self.commands.update(TYPE_OF_KIND[command.kind] for command in made.commands)
         return "mapped" if folded.status == "effective" else _quiet(folded)
 
+    def _made(self, event: Event, folded: Folded, rules: Rules) -> Mapped | NothingToWrite | Unmapped:
+        """What the event's entity maps to by the rules of its producer."""
+        record, its_rules = folded.record, rules.rules.for_source(event.key.source)
+        basis = basis_of(event.envelope, event.record.topic, versions_of(record), rules.sequence, rules.hash)
+        match event.key.kind:
+            case "quote":
+                return self._quote(event, folded, its_rules, rules.hash, basis)
+            case "file":
+                return self._file(event, record, its_rules, basis)
+            case kind:
+                commanded = ENTITIES[kind](record, its_rules, basis)
+                return commanded if isinstance(commanded, str) else Mapped(commanded)
+
     def _quote(
         self, event: Event, folded: Folded, rules: RuleSet, rule_hash: str, basis: Basis
-    ) -> Mapped | NothingToWrite | Literal["waiting", "switched_off"]:
+    ) -> Mapped | NothingToWrite | Unmapped:
         if rules.quotes is None:
             return "switched_off"
         record = folded.record
         state = self._cache.get(record, rule_hash, lambda: desired(record, rules))
         if isinstance(state, Waiting):
             if folded.status == "effective":
-                # A repeat has its row already, or had it until the base came: its record guards no row of it.
+                # A repeat has its row already, or had it until the base came. It saves no record, so that nothing
+                # would tell it if another process has seen the base come.
                 self.waiting[event.key] = event
             return "waiting"
         return commands(state, record, rules, basis, folded.touched)
 
-    def _file(
-        self, event: Event, record: Record, rules: RuleSet, basis: Basis
-    ) -> Mapped | Literal["waiting", "switched_off"]:
+    def _file(self, event: Event, record: Record, rules: RuleSet, basis: Basis) -> Mapped | Unmapped:
         made = map_file(record, self._records.get, rules, basis)
         if isinstance(made, Orphan):
             self.waiting[event.key] = event
@@ -197,10 +202,10 @@ class Batch:
         self.arrived.add(event.key)
         return Mapped(made) if isinstance(made, tuple) else made
 
-    def _past_repeating(self, event: Event) -> Fault | None:
+    def _unrepeatable(self, event: Event) -> Fault | None:
         """The fault of an event that Kafka took and the hub could not publish again, as a redrive would have to.
 
-        One that waits for its tenant's rules is published again too: left waiting it would stop all that wait with it.
+        So would its release, if it waits for its tenant's rules, and all that wait with it would be held up by it.
         """
         value = event.record.value or b""
         if len(value) + _MOST_ATTRIBUTE_BYTES <= self._max_message_bytes:

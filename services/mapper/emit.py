@@ -21,7 +21,7 @@ def basis_of(
 ) -> Basis:
     """Why the commands of an event exist. A redrive publishes the event again with its own id as the cause.
 
-    Any other cause is its producer's, and of no consequence: a producer's event runs no matter of a person's again.
+    A cause that its producer gave is left out: only a person's redrive has settled commands run again.
     """
     cause = envelope.causationid or ""
     return Basis(

@@ -12,7 +12,7 @@ from services.mapper.opportunity import map_opportunity
 from services.mapper.product import map_product
 
 MapEntity = Callable[[Record, RuleSet, Basis], tuple[Command, ...] | Literal["switched_off"]]
-"""Pure: (folded record, rules of its producer, basis) to commands. Raises MappingRejected with every fault."""
+"""Pure: (folded record, rules of its producer, basis) to commands."""
 
 ENTITIES: Mapping[str, MapEntity] = {
     "opportunity": map_opportunity,

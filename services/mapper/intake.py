@@ -42,7 +42,7 @@ _FIXES = {
 
 
 class Event(msgspec.Struct, frozen=True):
-    """A source event that holds: its record on the log, envelope, data, and the entity that it is about."""
+    """A valid event: its record on the log, envelope, data, and the entity that it is about."""
 
     record: Record
     envelope: Envelope
@@ -51,7 +51,7 @@ class Event(msgspec.Struct, frozen=True):
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """What can't be an event, as the dead letter to publish. `reason` is its code."""
+    """A record that is no valid event, or can't be mapped, as the dead letter to publish. `reason` is its code."""
 
     record: Record
     envelope: Envelope | None
@@ -72,7 +72,7 @@ class NotOurs(msgspec.Struct, frozen=True):
 
 
 def read(record: Record, now: dt.datetime) -> Event | Refused | Tombstone | NotOurs:
-    """One record of a source topic, every fault of whose envelope, or else data, is told at once; or an answer."""
+    """What a record of the log is. A refusal names all faults of the envelope or, if that has none, all of the data."""
     if record.topic == CONTROL:
         return _answer(record)
     if not record.value:

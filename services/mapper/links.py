@@ -35,7 +35,7 @@ def linked(kind: LinkedKind, scope: Scope, *sources: object) -> Links:
         if found is None:
             continue
         wanted = field_type(kind, link)
-        text = _as(wanted, _text(found))
+        text = _fitted(_text(found), wanted)
         if text is None:
             told.append(_unfit(kind, path, link, wanted))
         elif text or wanted == "text":
@@ -70,13 +70,13 @@ def _text(value: Any) -> str:
             return str(value)
 
 
-def _as(wanted: FieldType, text: str) -> str | None:
+def _fitted(text: str, wanted: FieldType) -> str | None:
     """The text as Halo's field takes it; None where it is no such value."""
     if wanted == "text" or not text.strip():
         return text if wanted == "text" else ""
     try:
         if wanted == "date":
-            # Of a time the day as its source has it.
+            # A time's day is that of its source, in whatever zone.
             return dt.date.fromisoformat(text.strip().partition("T")[0].partition(" ")[0]).isoformat()
         number = Decimal(text.strip())
     except (ValueError, InvalidOperation):

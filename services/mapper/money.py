@@ -53,11 +53,10 @@ def price_lines(lines: Sequence[Line], discount: LineDiscount | None) -> Pricing
         priced = [
             _priced(line, cents, share == 0) for line, cents, share in zip(lines, wanted, shares, strict=True)
         ]
-        rest = sum(wanted) - sum(price.cents for price in priced)
-        if rest:
-            rest = _place(rest, lines, priced)
-        told = (_unreachable(rest),) if rest else ()
-        return Pricing(tuple(priced), sum(wanted), tuple(faults), told)
+        net = sum(wanted)
+        priced = _made_up(net, lines, priced)
+        rest = _lacking(net, priced)
+        return Pricing(tuple(priced), net, tuple(faults), (_unreachable(rest),) if rest else ())
 
 
 def spread(total: int, weights: Sequence[int]) -> list[int]:
@@ -133,6 +132,7 @@ def _priced(line: Line, cents: int, undiscounted_by_document: bool) -> LinePrice
 
 
 def _at(line: Line, cents: int) -> LinePrice:
+    """The price nearest to `cents`, with the discount that it comes to."""
     price = plain((Decimal(cents) / 100 / line.quantity).quantize(PLACES, ROUND_HALF_UP))
     percent = Decimal(0)
     if line.price != 0:
@@ -142,22 +142,27 @@ def _at(line: Line, cents: int) -> LinePrice:
     return LinePrice(plain(line.price), price, percent, to_cents(line.quantity * price))
 
 
-def _place(rest: int, lines: Sequence[Line], priced: list[LinePrice]) -> int:
-    """Let the largest line that can take any cent take the rest; returns what nothing could take.
+def _made_up(net: int, lines: Sequence[Line], prices: list[LinePrice]) -> list[LinePrice]:
+    """The prices, of which the largest that can be moved by any cent takes what they lack of `net`.
 
-    None is turned into its opposite by it: what that is for is a few cents.
+    Only a price of more than that is taken: the cents that are lacking must not turn a line into its opposite.
     """
+    rest = _lacking(net, prices)
+    if not rest:
+        return prices
     able = [
         index
         for index, line in enumerate(lines)
-        if 0 < abs(line.quantity) <= _ALWAYS_REACHABLE and abs(priced[index].cents) > abs(rest)
+        if 0 < abs(line.quantity) <= _ALWAYS_REACHABLE and abs(prices[index].cents) > abs(rest)
     ]
     if not able:
-        return rest
-    index = max(able, key=lambda index: (abs(priced[index].cents), -index))
-    before = priced[index].cents
-    priced[index] = _at(lines[index], before + rest)
-    return rest - (priced[index].cents - before)
+        return prices
+    index = max(able, key=lambda index: (abs(prices[index].cents), -index))
+    return [*prices[:index], _at(lines[index], prices[index].cents + rest), *prices[index + 1 :]]
+
+
+def _lacking(net: int, prices: Sequence[LinePrice]) -> int:
+    return net - sum(price.cents for price in prices)
 
 
 def _unreachable(rest: int) -> Notice:

@@ -12,7 +12,7 @@ from schemas.quotes import Contact, Customer, Product
 
 MAX_ID = 200
 _VISIBLE = {control: 0x2400 + control for control in range(0x20)}
-"""An id has no control characters, a name may: each stands for itself by its picture."""
+"""A name may hold control characters and an id may not: each becomes the character that shows it (U+2400 and on)."""
 _DIGEST = 40
 
 

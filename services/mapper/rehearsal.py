@@ -18,6 +18,8 @@ from services.mapper.batch import Batch, DesiredCache, Result
 from services.mapper.intake import Event, Refused, read
 from services.mapper.questions import Question
 
+_MAX_MESSAGE_BYTES = 1_000_000
+
 
 class Played(msgspec.Struct, frozen=True):
     """What one event came to. `waits_for` is the quote without which a file can't be mapped."""
@@ -32,9 +34,8 @@ class Played(msgspec.Struct, frozen=True):
 class Rehearsal:
     """One tenant under one revision of its rules; it remembers what it was told, as the mapper's store does."""
 
-    def __init__(self, rules: Rules, *, max_message_bytes: int = 1_000_000) -> None:
+    def __init__(self, rules: Rules) -> None:
         self._rules = rules
-        self._max_message_bytes = max_message_bytes
         self._records: dict[RecordKey, Record] = {}
         self._cache = DesiredCache()
 
@@ -45,9 +46,7 @@ class Rehearsal:
 
     def play(self, event: Event) -> Played:
         """The event's own result, and the commands and questions that it leads to; an answer is taken up at once."""
-        batch = Batch(
-            self._records, lambda _: self._rules, self._cache, max_message_bytes=self._max_message_bytes
-        )
+        batch = Batch(self._records, lambda _: self._rules, self._cache, max_message_bytes=_MAX_MESSAGE_BYTES)
         batch.run([event])
         self._records |= {record.key: record for record, _ in batch.changed()}
         commands = tuple(_commands_of(batch.outgoing))

@@ -134,9 +134,9 @@ class Mapper:
                         "message.settled", stage="mapper", outcome="ignored.tombstone", **_place(record)
                     )
         while events:
-            changed_keys, unmappable = await self._fold_and_map(events)
-            events = [event for event in events if event.key in changed_keys]
+            unmappable, lost = await self._fold_and_map(events)
             refusals += unmappable
+            events = [event for event in events if event.key in lost]
         for refusal in refusals:
             self._tell_refused(refusal)
         return refusals
@@ -148,8 +148,8 @@ class Mapper:
             _log.error("mapper.failed", exc_info=error, **_place(record))
             return unforeseen(record, error)
 
-    async def _fold_and_map(self, events: Sequence[Event]) -> tuple[set[RecordKey], list[Refused]]:
-        """One pass; the keys whose records another process changed meanwhile, which need another pass, and refusals."""
+    async def _fold_and_map(self, events: Sequence[Event]) -> tuple[list[Refused], set[RecordKey]]:
+        """One pass: what it refuses, and the keys that need another, since another process changed their records."""
         async with self._store.read() as conn:
             loaded = await records.load_many(conn, {event.key for event in events})
             asked = await pending.keys_of(
@@ -166,10 +166,10 @@ class Mapper:
         self._steps.reached("after_settle")
         self._tell(mapped, lost)
         ended = (settled.result for settled in mapped.settled if settled.event.key not in lost)
-        return lost, [result for result in ended if isinstance(result, Refused)]
+        return [result for result in ended if isinstance(result, Refused)], lost
 
     async def _save(self, mapped: Batch, asked: Collection[tuple[str, str]]) -> set[RecordKey]:
-        """Save what the pass came to; the keys whose records another process changed meanwhile, of which nothing is.
+        """Save what the pass came to, except of records that another process changed meanwhile: returns their keys.
 
         `asked` are the rows of questions, as (tenant, key), that there were.
         """

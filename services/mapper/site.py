@@ -1,4 +1,4 @@
-"""The customer's site: the one that the quote names, else the client's main site. A quote without one has no tax."""
+"""The customer's site: the one that the quote names, else the client's main site. Without one Halo reckons no tax."""
 
 from __future__ import annotations
 
