@@ -26,9 +26,12 @@ def linked(kind: LinkedKind, scope: Scope, *sources: object) -> Links:
 
     `sources` are what the paths are looked up in; the first that has a value counts.
     """
+    links = scope.rules.fields.of(kind)
+    if not links:
+        return (), ()
     values: list[Linked] = []
     told: list[Notice] = []
-    for path, link in scope.rules.fields.of(kind).items():
+    for path, link in links.items():
         if not link.writes:
             continue
         found = next((value for source in sources if (value := value_at(source, path)) is not None), None)

@@ -114,7 +114,8 @@ def _fold_answer(record: Record | None, envelope: Envelope, data: DecisionAnswer
 
 
 def _empty(key: RecordKey, ordering: Ordering) -> Record:
-    return Record(**key._asdict(), version=0, ordering=ordering, groups={})
+    tenant, source, kind, name = key
+    return Record(tenant=tenant, source=source, kind=kind, id=name, version=0, ordering=ordering, groups={})
 
 
 def seq_of(record: Record, rule_sequence: int) -> Seq:

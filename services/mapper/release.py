@@ -43,32 +43,34 @@ async def release_waiting(store: Store, rules: RulesSource, publish: Publish) ->
 
 
 async def _releasable(store: Store, tenant: str, now: float) -> list[Pending]:
-    """What waits no more, of a tenant that has rules: what waited for them, and files whose quotes have come."""
+    """What waits no more, of a tenant that has rules: what waited for them, and files whose quotes have come.
+
+    The files that are due and whose quotes have not are put off.
+    """
     async with store.read() as conn:
         waiting = await pending.of_tenant(conn, tenant, "mapper")
     due = [
         (row, quote_waited_for(row)) for row in waiting if row.waits_for is not None and row.not_before <= now
     ]
-    come = await _come(store, {quote for _, quote in due})
-    await _look_later(store, [row for row, quote in due if quote not in come], now)
+    come = await _that_came(store, {quote for _, quote in due})
+    await _put_off(store, [row for row, quote in due if quote not in come], now)
     parked = [row for row in waiting if row.reason == SETTINGS]
     return parked + [row for row, quote in due if quote in come]
 
 
-async def _come(store: Store, quotes: Collection[RecordKey]) -> set[RecordKey]:
+async def _that_came(store: Store, quotes: Collection[RecordKey]) -> set[RecordKey]:
     """Those of the quotes whose base has come."""
     async with store.read() as conn:
         found = await records.load_many(conn, quotes)
     return {key for key, record in found.items() if "head" in record.groups}
 
 
-async def _look_later(store: Store, rows: Sequence[Pending], now: float) -> None:
-    """Look at each row again after as long as it has waited already."""
-    waits_s = [min(_LONGEST_WAIT_S, max(_FIRST_WAIT_S, now - row.since)) for row in rows]
-    later = [
-        msgspec.structs.replace(row, not_before=now + wait_s)
-        for row, wait_s in zip(rows, waits_s, strict=True)
-    ]
+async def _put_off(store: Store, rows: Sequence[Pending], now: float) -> None:
+    """Let each row wait as long again as it has waited."""
+    later = []
+    for row in rows:
+        wait_s = min(_LONGEST_WAIT_S, max(_FIRST_WAIT_S, now - row.since))
+        later.append(msgspec.structs.replace(row, not_before=now + wait_s))
     async with store.write() as conn:
         await pending.put_many(conn, later)
 

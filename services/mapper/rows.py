@@ -45,6 +45,7 @@ def waiting_row(key: RecordKey, event: Event, at: float, orphan_of: RecordKey | 
 
 
 def parked_row(event: Event, at: float) -> Pending:
+    """`event` waits for its tenant's rules."""
     return _event_row(parked_key(event.record), SETTINGS, event, at, None)
 
 
