@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from schemas.envelope import Envelope, headers_of
 from schemas.registry import encode
 from schemas.targets import KINDS
 from schemas.topics import COMMANDS, CONTROL, TOPICS
+from services.ingest.catalogue import KINDS as KINDS_READ
 from tests.support.hub import Hub, eventually, quote_event, running_hub
 from tests.support.kafka import KafkaServer
 from tests.support.postgres import PostgresServer
@@ -29,14 +30,22 @@ KNOWN = {"id": "org-0", "name": "Warm Up Ltd"}
 
 
 @pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) -> Iterator[Hub]:
-    """All but the writer runs; the catalogue is read, the tenant is proven, one quote has gone through."""
-    with warm_hub(tmp_path_factory.mktemp("hub"), postgres) as running:
+def hub(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer
+) -> Iterator[Hub]:
+    """All but the writer runs; the catalogue is read, the tenant is proven, one quote has gone through.
+
+    A module's `ENVIRONMENT` is that of its services.
+    """
+    environment = getattr(request.module, "ENVIRONMENT", {})
+    with warm_hub(tmp_path_factory.mktemp("hub"), postgres, environment=environment) as running:
         yield running
 
 
 @contextmanager
-def warm_hub(directory: Path, postgres: PostgresServer, *tenants: str) -> Iterator[Hub]:
+def warm_hub(
+    directory: Path, postgres: PostgresServer, *tenants: str, environment: Mapping[str, str] | None = None
+) -> Iterator[Hub]:
     """As the fixture `hub`, for these tenants, each with a Halo of its own; without any, for `acme`."""
     kafka = KafkaServer(directory / "kafka")
     kafka.start()
@@ -49,6 +58,7 @@ def warm_hub(directory: Path, postgres: PostgresServer, *tenants: str) -> Iterat
             tenants=dict.fromkeys(tenants, "") if tenants else None,
             own_halos=bool(tenants),
         ) as running:
+            running.environment.update(environment or {})
             running.start_all()
             _warm_up(running, tenants or ("acme",))
             assert running.processes["writer"].stop() == 0
@@ -63,9 +73,21 @@ def _warm_up(hub: Hub, tenants: Sequence[str]) -> None:
     for tenant in tenants:
         eventually(
             lambda tenant=tenant: quotes_titled(hub, "Quote warm-up", tenant=tenant),
-            60.0,
+            120.0,
             what=f"the first quote in the Halo of {tenant}",
         )
+    # What a test counts at Halo is not to be counted with the first read of its lists.
+    eventually(
+        lambda: all(_read(hub, tenant) >= KINDS_READ.keys() for tenant in tenants),
+        120.0,
+        what="all lists read",
+    )
+
+
+def _read(hub: Hub, tenant: str) -> set[str]:
+    """The lists of the tenant's Halo that ingest has read whole."""
+    lines = hub.processes["ingest"].lines()
+    return {line["kind"] for line in lines if line["event"] == "halo.read" and line["tenant"] == tenant}
 
 
 def prove(hub: Hub, *tenants: str) -> None:
@@ -100,8 +122,13 @@ async def _publish(bootstrap: str, records: Sequence[Outgoing]) -> None:
 
 def all_commands_ended(hub: Hub) -> bool:
     """Whether the writer's group has committed every command: each has settled, or waits in the store."""
-    settings = BusSettings(bootstrap_servers=hub.bootstrap, client_id="test", group="hub-writer")
-    committed, ends = asyncio.run(committed_and_end(settings, [COMMANDS]))
+    return worked_off(hub, "hub-writer", COMMANDS)
+
+
+def worked_off(hub: Hub, group: str, topic: str) -> bool:
+    """Whether a group has read a topic to its end, and all that comes of it is on the log or in the store."""
+    settings = BusSettings(bootstrap_servers=hub.bootstrap, client_id="test", group=group)
+    committed, ends = asyncio.run(committed_and_end(settings, [topic]))
     return all((committed[partition] or 0) == end for partition, end in ends.items())
 
 

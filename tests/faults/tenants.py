@@ -21,7 +21,7 @@ from tests.faults.conftest import KNOWN, all_commands_ended, quotes_titled
 from tests.faults.on_the_log import put
 from tests.support.hub import SETTLE_S, Hub, Process, eventually, quote_event
 
-PATIENCE_S = 90.0
+PATIENCE_S = 120.0
 
 
 def publish_quotes(

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from hub.bus.positions import committed_and_end
 from hub.bus.producer import Publisher
 from hub.bus.reader import read_range
 from hub.bus.records import Outgoing
@@ -19,11 +18,14 @@ from schemas.envelope import Envelope, from_headers, headers_of
 from schemas.registry import encode
 from schemas.targets import KINDS
 from schemas.topics import COMMANDS, CONTROL, QUOTES
-from tests.faults.conftest import quotes_titled
-from tests.support.hub import Hub, eventually, quote_event
+from tests.faults.conftest import quotes_titled, worked_off
+from tests.faults.tenants import backlog
+from tests.support.hub import PATIENT, Hub, eventually, quote_event
 
+pytestmark = pytest.mark.timeout(600)
 _KNOWN = {"id": "org-0", "name": "Warm Up Ltd"}
-_PATIENCE_S = 90.0
+_PATIENCE_S = 120.0
+ENVIRONMENT = PATIENT
 NAMES = [f"array-{number}" for number in range(6)]
 
 
@@ -36,6 +38,7 @@ def test_an_array_that_halo_refuses_after_storing_a_part_of_it_doubles_and_loses
     hub.publish(*(quote_event(name, 1, customer=_KNOWN) for name in NAMES))
     eventually(lambda: len(quotes(hub)) == len(NAMES), _PATIENCE_S, what="six quotes in Halo")
     eventually(lambda: worked_off(hub, "hub-writer", COMMANDS), _PATIENCE_S, what="the log worked off")
+    eventually(lambda: not backlog(hub, "acme"), _PATIENCE_S, what="nothing that waits")
     ids = {title.removeprefix("Quote "): quote["id"] for title, quote in quotes(hub).items()}
     lines = said_lines(hub)
     prove_arrays(hub)
@@ -133,13 +136,6 @@ async def in_order_of_commands(hub: Hub) -> list[str]:
         if envelope.type == "upsert_quote.v1" and envelope.subject in NAMES:
             subjects.append(envelope.subject)
     return subjects[-len(NAMES) :]
-
-
-def worked_off(hub: Hub, group: str, topic: str) -> bool:
-    """Whether a group has read a topic to its end, and all that comes of it is on the log or in the store."""
-    settings = BusSettings(bootstrap_servers=hub.bootstrap, client_id="test", group=group)
-    committed, ends = asyncio.run(committed_and_end(settings, [topic]))
-    return all((committed[partition] or 0) == end for partition, end in ends.items())
 
 
 def prove_arrays(hub: Hub) -> None:

@@ -24,11 +24,13 @@ from tests.support.hub import PRODUCER_TOKEN, Hub, eventually, quote_event, runn
 from tests.support.kafka import KafkaServer
 from tests.support.postgres import PostgresServer
 
+pytestmark = pytest.mark.timeout(600)
 _KNOWN = {"id": "org-0", "name": "Warm Up Ltd"}
-_PATIENCE_S = 60.0
+_PATIENCE_S = 120.0
 _BUDGET = 12
 _WINDOW_S = 4
-_TOKEN_TTL_S = 6
+_TOKEN_TTL_S = 12
+"""A tenth of it is what a request may take to reach Halo after it was given its token."""
 LIBRARY_VARIABLE = "HUB_FAKETIME_LIB"
 """Where libfaketime is, when it isn't where Debian has it."""
 

@@ -24,7 +24,8 @@ from tests.faults.conftest import KNOWN, all_commands_ended, quotes_titled
 from tests.faults.on_the_log import records
 from tests.support.hub import LEASE_S, SETTLE_S, Hub, Process, eventually, quote_event
 
-_PATIENCE_S = 45.0
+pytestmark = pytest.mark.timeout(600)
+_PATIENCE_S = 120.0
 _DUPLICATE_SUSPECTED = "duplicate.suspected.v1"
 
 

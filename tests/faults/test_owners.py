@@ -24,8 +24,9 @@ from tests.faults.tenants import (
 from tests.support.hub import Hub, Process, eventually
 from tests.support.postgres import PostgresServer
 
+pytestmark = pytest.mark.timeout(600)
 _TENANTS = ("north", "east", "south", "west")
-_LONG = {"HUB_REQUEST_TIMEOUT_S": "10", "HUB_LEASE_TTL_S": "30"}
+_LONG = {"HUB_REQUEST_TIMEOUT_S": "60", "HUB_LEASE_TTL_S": "120"}
 """A lease that outlasts a session by far: what changes hands meanwhile was handed over."""
 
 

@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 
-from tests.faults.conftest import quotes_titled
-from tests.support.hub import SETTLE_S, Hub, eventually, quote_event
+from tests.faults.conftest import all_commands_ended, quotes_titled
+from tests.faults.operating import change_rules
+from tests.support.hub import PATIENT, SETTLE_S, Hub, eventually, quote_event
 
+pytestmark = pytest.mark.timeout(600)
 _KNOWN = {"id": "org-0", "name": "Warm Up Ltd"}
-_PATIENCE_S = 40.0
+_PATIENCE_S = 120.0
+ENVIRONMENT = PATIENT
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -62,7 +65,7 @@ def test_a_500_that_was_applied_doubles_nothing(hub: Hub) -> None:
 
 @pytest.mark.fault("F6")
 def test_absence_is_not_believed_while_the_search_lags(hub: Hub) -> None:
-    hub.sandbox.configure(search_lag_s=SETTLE_S * 0.6)
+    hub.sandbox.configure(search_lag_s=SETTLE_S * 0.5)
     try:
         hub.sandbox.arm("store_then_drop", method="POST", path="/Quotation", body="Quote laggard")
         hub.publish(quote_event("laggard", 1, customer=_KNOWN))
@@ -82,7 +85,7 @@ def test_a_record_that_halo_stores_late_is_not_created_again(hub: Hub) -> None:
         method="POST",
         path="/Quotation",
         body="Quote late-store",
-        delay_s=SETTLE_S * 0.8,
+        delay_s=SETTLE_S * 0.5,
     )
     hub.publish(quote_event("late-store", 1, customer=_KNOWN))
     quote_in_halo(hub, "Quote late-store", status=2)
@@ -101,7 +104,7 @@ def test_an_update_overtaken_by_a_newer_revision_ends_at_the_newest_lines(hub: H
     hub.publish(quote_event("overtaken", 1, customer=_KNOWN, lines=first))
     quote_in_halo(hub, "Quote overtaken", status=2)
     before = hub.sandbox.last_request()
-    hub.sandbox.arm("drop_then_store", method="POST", path="/Quotation", delay_s=SETTLE_S * 0.7)
+    hub.sandbox.arm("drop_then_store", method="POST", path="/Quotation", delay_s=SETTLE_S * 0.5)
     hub.publish(quote_event("overtaken", 2, customer=_KNOWN, lines=[*first, _line("b", "AP-W6")]))
     eventually(lambda: _dropped(hub, before), what="the drop")
     newest = [*first, _line("b", "AP-W6"), _line("c", "KM-SET")]
@@ -133,6 +136,9 @@ def test_revisions_that_arrive_3_1_2_end_at_3(hub: Hub) -> None:
         hub.publish(quote_event("disorder", revision, customer=_KNOWN, title=f"Disorder {revision}"))
     hub.publish(quote_event("disorder-marker", 1, customer=_KNOWN))
     quote_in_halo(hub, "Quote disorder-marker", status=2)
+    # The marker may be through first: it lies in another partition.
+    quote_in_halo(hub, "Disorder 3", status=2)
+    eventually(lambda: all_commands_ended(hub), _PATIENCE_S, what="every command at its end")
     titles = [f"Disorder {revision}" for revision in (1, 2, 3)]
     assert [row["title"] for row in quotes_titled(hub, *titles)] == ["Disorder 3"]
     assert len([row for row in hub.sandbox.state("Opportunities") if row["summary"] in titles]) == 1
@@ -153,37 +159,13 @@ def test_a_state_that_goes_a_b_a_ends_at_a(hub: Hub) -> None:
 @pytest.mark.fault("F38")
 @pytest.mark.feature("hub.rules.version", part="mapper")
 def test_rules_that_go_a_b_a_act_on_later_events_each(hub: Hub) -> None:
-    path = hub.directory / "tenants" / "acme.yaml"
-    original = path.read_text()
-    changed = original.replace("sent: Sent", "sent: Draft")
-    assert changed != original
-    expected = {0: 2, 1: 1, 2: 2}
     hub.publish(quote_event("rules", 1, customer=_KNOWN))
-    quote_in_halo(hub, "Quote rules", status=expected[0])
-    for step, text in enumerate((changed, original), start=1):
-        published = len(
-            [line for line in hub.processes["mapper"].lines() if line["event"] == "settings.published"]
-        )
-        path.write_text(text)
-        eventually(
-            lambda seen=published: (
-                len(
-                    [
-                        line
-                        for line in hub.processes["mapper"].lines()
-                        if line["event"] == "settings.published"
-                    ]
-                )
-                > seen
-            ),
-            what="the new rules",
-        )
-        hub.publish(
-            quote_event(
-                "rules", 1 + step, customer=_KNOWN, event_type="quote.status_changed.v1", status="sent"
-            )
-        )
-        quote_in_halo(hub, "Quote rules", status=expected[step])
+    quote_in_halo(hub, "Quote rules", status=2)
+    drafts, sent = "sent: Draft", "sent: Sent"
+    for revision, old, new, status in ((2, sent, drafts, 1), (3, drafts, sent, 2)):
+        change_rules(hub, old, new)
+        hub.publish(quote_event("rules", revision, event_type="quote.status_changed.v1", status="sent"))
+        quote_in_halo(hub, "Quote rules", status=status)
 
 
 def _dropped(hub: Hub, since: int) -> bool:

@@ -15,10 +15,11 @@ import pytest
 from schemas.topics import COMMANDS
 from tests.faults.conftest import all_commands_ended, quotes_titled
 from tests.faults.on_the_log import outcomes, records
-from tests.support.hub import Hub, Process, eventually, quote_event
+from tests.support.hub import PATIENT, Hub, Process, eventually, quote_event
 
+pytestmark = pytest.mark.timeout(600)
 _KNOWN = {"id": "org-0", "name": "Warm Up Ltd"}
-_PATIENCE_S = 40.0
+_PATIENCE_S = 120.0
 
 
 def in_halo_once(hub: Hub, *quotes: str) -> None:
@@ -53,9 +54,9 @@ def test_sigterm_in_the_middle_of_a_write_finishes_it_and_the_next_writer_goes_o
     hub: Hub, path: str
 ) -> None:
     quotes = [f"term{path[1:]}-{number}" for number in range(3)]
-    hub.start("writer")
+    hub.start("writer", **PATIENT)
     hub.wait_ready("writer")
-    hub.sandbox.arm("slow", method="POST", path=path, delay_s=0.8, times=0)
+    hub.sandbox.arm("slow", method="POST", path=path, delay_s=2.5, times=0)
     since = hub.sandbox.last_request()
     hub.publish(*(quote_event(quote, 1, customer=_KNOWN) for quote in quotes))
     under_way = eventually(
@@ -63,7 +64,7 @@ def test_sigterm_in_the_middle_of_a_write_finishes_it_and_the_next_writer_goes_o
     )
     assert under_way[-1]["status"] is None
     # Kubernetes would kill it after 30 s; this raises after as long.
-    assert hub.processes["writer"].stop() == 0
+    assert hub.processes["writer"].stop(30.0) == 0
     hub.sandbox.disarm()
     done = hub.sandbox.requests(since=since, method="POST", path=path)
     assert [row["applied"] for row in done] == [True], "it finished the write in hand and began no other"
@@ -139,7 +140,8 @@ def test_a_commit_that_is_refused_is_dropped_and_halo_hears_of_nothing_twice(
     in_halo_once(hub, quote, f"after-{quote}")
     for path in ("/Opportunities", "/Quotation"):
         assert len(writes_of(hub, path, quote)) == 1
-    assert [one.status for one in outcomes(hub, "quote", quote).values()] == ["applied"]
+    told = eventually(lambda: outcomes(hub, "quote", quote), _PATIENCE_S, what="the outcome")
+    assert [one.status for one in told.values()] == ["applied"]
     assert frozen.popen.poll() is None
     for name in ("second", "writer"):
         assert hub.processes[name].stop() == 0

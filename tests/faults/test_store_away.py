@@ -22,8 +22,9 @@ from tests.faults.conftest import all_commands_ended, prove, quotes_titled
 from tests.support.hub import LEASE_S, Hub, eventually, quote_event
 from tests.support.postgres import PostgresServer
 
+pytestmark = pytest.mark.timeout(600)
 _KNOWN = {"id": "org-0", "name": "Warm Up Ltd"}
-_PATIENCE_S = 60.0
+_PATIENCE_S = 120.0
 BEFORE = [f"before-{number}" for number in range(6)]
 DURING = [f"during-{number}" for number in range(4)]
 

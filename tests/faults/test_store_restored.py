@@ -14,13 +14,15 @@ from typing import Any
 
 import pytest
 
-from tests.faults.conftest import all_commands_ended, quotes_titled
+from schemas.topics import QUOTES
+from tests.faults.conftest import all_commands_ended, quotes_titled, worked_off
+from tests.faults.on_the_log import outcomes
 from tests.support.hub import ROOT, SETTLE_S, Hub, eventually, quote_event
 from tests.support.postgres import binaries
 
-pytestmark = pytest.mark.fault("F40")
+pytestmark = [pytest.mark.timeout(600), pytest.mark.fault("F40")]
 _KNOWN = {"id": "org-0", "name": "Warm Up Ltd"}
-_PATIENCE_S = 60.0
+_PATIENCE_S = 120.0
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -45,7 +47,7 @@ def restore(hub: Hub, dump: Path, *into: str) -> None:
     def restored() -> bool:
         return not _postgres("pg_restore", "--clean", "--if-exists", *into, str(dump), check=False).returncode
 
-    eventually(restored, what="the dump restored")
+    eventually(restored, _PATIENCE_S, what="the dump restored")
 
 
 def kill_all(hub: Hub) -> None:
@@ -78,7 +80,7 @@ def go_on(hub: Hub) -> None:
         assert done.returncode == 0 or "still running" in done.stderr, done.stderr
         return done.returncode == 0
 
-    eventually(declared, what="the restore declared")
+    eventually(declared, _PATIENCE_S, what="the restore declared")
     hub.start_all()
 
 
@@ -150,6 +152,7 @@ def test_a_store_restored_from_a_dump_loses_nothing_and_doubles_nothing(hub: Hub
     hub.publish(quote_event("grown", 2, customer=_KNOWN, lines=grown, status="approved"))
     in_halo(hub, "Quote after", status=2)
     in_halo(hub, "Quote grown", status=3)
+    eventually(lambda: all_commands_ended(hub), _PATIENCE_S, what="positions that the backup doesn't know")
     hub.sandbox.arm(
         "slow", method="POST", path="/Quotation", body="Quote hanging", delay_s=60.0, apply="first"
     )
@@ -190,13 +193,16 @@ def test_what_waited_when_the_backup_was_made_and_settled_since_is_not_sent_agai
     new = {"id": "org-waited", "name": "Waited Ltd"}
     hub.publish(quote_event("waited", 1, customer=new))
     hub.publish(quote_event("widened", 2, customer=_KNOWN, lines=[line("a", "FW-100"), line("b", "AP-W6")]))
-    eventually(lambda: waiting(hub) and all_commands_ended(hub), what="all of it waiting")
+    eventually(lambda: worked_off(hub, "hub-mapper", QUOTES), _PATIENCE_S, what="both mapped")
+    eventually(lambda: waiting(hub) and all_commands_ended(hub), _PATIENCE_S, what="all of it waiting")
     hub.processes["mapper"].kill()
     hub.processes["ingest"].kill()
     back_up(hub, dump)
     hub.sandbox.disarm()
     in_halo(hub, "Quote waited", status=2)
     eventually(lambda: len(in_halo(hub, "Quote widened")["lines"]) == 2, _PATIENCE_S)
+    # That it has settled is what the log is to remember.
+    eventually(lambda: outcomes(hub, "quote", "waited"), _PATIENCE_S, what="its outcome on the log")
     kill_all(hub)
     restore(hub, dump, "--dbname", _plain(hub.store_url))
 

@@ -18,10 +18,9 @@ from sqlalchemy import text
 from hub.store.engine import Store
 from schemas.topics import COMMANDS, HALO
 from services.halo_writer.app import FEEDS_GROUP
-from tests.faults.conftest import KNOWN, quotes_titled, warm_hub
+from tests.faults.conftest import KNOWN, quotes_titled, warm_hub, worked_off
 from tests.faults.on_the_log import put, records
 from tests.faults.tenants import ask_to_read, backlog, publish_quotes
-from tests.faults.test_arrays import worked_off
 from tests.runbooks.desk import Desk, scraped
 from tests.support.hub import PRODUCER_TOKEN, SERVICES, Hub, eventually, quote_event, tenant_file
 from tests.support.postgres import PostgresServer

@@ -145,7 +145,7 @@ async def test_ingest_parses_the_rules_of_a_resting_tenant_once_however_often_it
         )
         running = asyncio.create_task(reads.run())
         try:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(120):
                 await enough.wait()
         finally:
             running.cancel()
@@ -175,7 +175,7 @@ class Running:
     async def __aenter__(self) -> "Running":
         self._task = asyncio.create_task(app.run(self.settings, self.service))
         self.service.run(self.service.observe(), "observer")
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while not self.service.health.ready().ok:
                 if self._task.done():
                     self._task.result()

@@ -149,6 +149,9 @@ def _furnish(hub: Hub, mirror: Mirror) -> None:
         "HUB_KAFKA_SASL_PASSWORD": SASL.value,
         "HUB_TOKEN": PRODUCER.value,
         "HUB_LOG_LEVEL": "DEBUG",
+        # What is told of an answer is told of one that came in time, however slow the machine is.
+        "HUB_REQUEST_TIMEOUT_S": "30",
+        "HUB_LEASE_TTL_S": "60",
     }
 
 
@@ -162,7 +165,7 @@ def _post(place: Place, what: str, content: Any, token: str = PRODUCER.value, qu
             "cookie": f"session={token}",
         },
         trust_env=False,
-        timeout=20,
+        timeout=90,
     )
     place.said[f"answer to {what}"] = repr(answer.headers).encode() + answer.content
     return answer.status_code
@@ -188,7 +191,7 @@ def _write_quotes(place: Place) -> None:
     assert (
         _post(place, "a quote", [quote_event("ok", 1, customer={"id": "org-0", "name": "Well Ltd"})]) == 202
     )
-    eventually(lambda: quotes_titled(hub, "Quote ok"), timeout_s=60, what="a quote in Halo")
+    eventually(lambda: quotes_titled(hub, "Quote ok"), timeout_s=120, what="a quote in Halo")
     mirror.echo("^/api/Client$", [*REJECTING, *WAITING])
     events = [
         quote_event(f"bad-{n}", 1, customer={"id": f"org-{n}", "name": f"Customer {n}"})
@@ -199,17 +202,17 @@ def _write_quotes(place: Place) -> None:
     events.append(quote_event("bad-stuck", 1, customer={"id": "org-stuck", "name": "Customer stuck"}))
     assert _post(place, "quotes", events) == 202
     assert _post(place, "a quote of a refused tenant", [quote_event("no", 1, tenant="refused")]) == 202
-    eventually(lambda: mirror.left == 0 or None, timeout_s=90, what="every echo told")
+    eventually(lambda: mirror.left == 0 or None, timeout_s=120, what="every echo told")
     rejected = len(REJECTING)
-    eventually(lambda: len(_letters(hub)) >= rejected, timeout_s=60, every_s=0.5, what="dead letters")
-    eventually(lambda: mirror.refused, timeout_s=30, what="a refused login")
+    eventually(lambda: len(_letters(hub)) >= rejected, timeout_s=120, every_s=0.5, what="dead letters")
+    eventually(lambda: mirror.refused, timeout_s=120, what="a refused login")
 
     def waiting() -> bytes | None:
         rows = asyncio.run(tables(hub.store_url))["pending"]
         return rows if b"you sent ***" in rows else None
 
     # Kept as it is now: what a row says changes while it waits.
-    place.said["what waited"] = eventually(waiting, timeout_s=60, what="a row that says what Halo told it")
+    place.said["what waited"] = eventually(waiting, timeout_s=120, what="a row that says what Halo told it")
     # What the echo of each form became is looked at, not what never happened.
     assert {TOKEN.value in sent for sent in mirror.told} == {True}
 
@@ -230,7 +233,7 @@ def _spoil_files(place: Place) -> None:
         (tenants / f"{name}.yaml").write_text(text.format(LITERAL.value))
     for name in BAD_TENANT_FILES.keys() - {"in-query"}:
         line = f'"file":"{name}.yaml"'
-        eventually(lambda line=line: line in _log(hub, "mapper"), timeout_s=30, what=f"a word on {name}")
+        eventually(lambda line=line: line in _log(hub, "mapper"), timeout_s=120, what=f"a word on {name}")
     producers = Path(hub.environment["HUB_PRODUCERS_FILE"])
     good = producers.read_text()
     for number, text in enumerate(BAD_PRODUCERS_FILES, start=1):
@@ -240,7 +243,7 @@ def _spoil_files(place: Place) -> None:
             _post(place, "a quote meanwhile", [quote_event("meanwhile", 1)])
             return _log(hub, "ingest").count("producers.refused") >= number
 
-        eventually(refused, timeout_s=30, what="a word on the producers file")
+        eventually(refused, timeout_s=120, what="a word on the producers file")
     producers.write_text(good)
 
 
@@ -259,9 +262,9 @@ def _crash(place: Place) -> None:
         hub.start("writer", "no-setting", HUB_KAFKA_SECURITY_PROTOCOL=SASL.value, HUB_LEASE_TTL_S=SASL.value),
     ]
     for process in starts:
-        assert process.ended(60) != 0
+        assert process.ended(120) != 0
     for process in waiting:
-        eventually(lambda log=process.log: "service.waiting" in log.read_text(), timeout_s=60, what="a word")
+        eventually(lambda log=process.log: "service.waiting" in log.read_text(), timeout_s=120, what="a word")
         assert process.stop() == 0
     hub.processes["writer"].kill()
     hub.start("writer")
@@ -370,6 +373,6 @@ def test_canaries_are_found_in_every_form_and_by_halves() -> None:
             assert canary.what in aviary.found_in(f"x{form(canary.value)}y"), name
         assert aviary.found_in(canary.core[:12]) == {canary.what}
         assert aviary.found_in(canary.core[-12:].encode()) == {canary.what}
-    began = time.monotonic()
+    began = time.process_time()
     assert aviary.found_in(Path(__file__).read_bytes() * 20) == set()
-    assert time.monotonic() - began < 20
+    assert time.process_time() - began < 20

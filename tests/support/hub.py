@@ -26,6 +26,9 @@ ROOT = Path(__file__).parents[2]
 SETTLE_S = 3.0
 LEASE_S = 2.5
 REQUEST_TIMEOUT_S = 1.2
+PATIENT = {"HUB_REQUEST_TIMEOUT_S": "30", "HUB_LEASE_TTL_S": "60", "HUB_KAFKA_SESSION_TIMEOUT_S": "15"}
+"""Of tests that neither kill anybody nor wait for an answer in vain: a slow machine's answer isn't given up, and who
+stands still for a while keeps leases and partitions."""
 PRODUCER_TOKEN = "a-token-of-a-quoting-tool"
 SERVICES = ("mapper", "writer", "ingest")
 
