@@ -6,6 +6,7 @@ A test compares the checked-in files with what this module makes, so that the co
 from __future__ import annotations
 
 import functools
+import inspect
 import json
 from pathlib import Path
 from typing import Any
@@ -156,13 +157,17 @@ def _decimals(schema: Any) -> Any:
 
 
 def _described(definition: dict[str, Any]) -> dict[str, Any]:
-    """With what the Structs say of each field. A generic Struct's title is its name and, in brackets, its parts."""
+    """With what the Structs say of themselves and of each field, not indented, as only some Pythons keep it.
+
+    A generic Struct's title is its name and, in brackets, its parts.
+    """
     told = field_descriptions(_structs()[definition["title"].partition("[")[0]])
     properties = {
         name: {**body, "description": told[name]} if name in told else body
         for name, body in definition["properties"].items()
     }
-    return {**definition, "properties": properties}
+    about = inspect.cleandoc(definition.get("description", ""))
+    return {**definition, **({"description": about} if about else {}), "properties": properties}
 
 
 @functools.cache
