@@ -127,8 +127,17 @@ class Hub:
         self.wait_ready()
 
     def publish(self, *events: Mapping[str, Any]) -> None:
-        """Publish structured CloudEvents over HTTP; they are on the log when this returns."""
-        answer = httpx.post(
+        """Publish structured CloudEvents over HTTP; they are on the log when this returns.
+
+        What wasn't acknowledged is sent again with the same ids, as a producer does.
+        """
+        deadline = time.monotonic() + 90.0
+        while (answer := self._post(events)).status_code == 503 and time.monotonic() < deadline:
+            time.sleep(0.5)
+        assert answer.status_code == 202, answer.text
+
+    def _post(self, events: tuple[Mapping[str, Any], ...]) -> httpx.Response:
+        return httpx.post(
             f"http://127.0.0.1:{self.http_port}/v1/events",
             content=json.dumps(list(events)),
             headers={
@@ -138,7 +147,6 @@ class Hub:
             trust_env=False,
             timeout=90.0,
         )
-        assert answer.status_code == 202, answer.text
 
     def stop_all(self) -> None:
         for process in self.processes.values():
